@@ -1,0 +1,26 @@
+"""socketserver with the concurrency taken out of the class and put into an object.
+
+A `TCPServer` accepts connections and hands each one to its strategy: an object that is chosen when
+the server is built, and that decides who accepts, who handles, how many at a time, and what is
+waited for at the end. The strategies in the box are in `serverstrategy.strategies`.
+"""
+
+from socketserver import BaseRequestHandler, StreamRequestHandler
+
+from .base_server import BaseServer
+from .in_flight import Connection, InFlight
+from .server import TCPServer
+from .stop_signal import StopSignal
+from .strategy import Server, Strategy
+
+__all__ = [
+    "BaseRequestHandler",
+    "BaseServer",
+    "Connection",
+    "InFlight",
+    "Server",
+    "StopSignal",
+    "Strategy",
+    "StreamRequestHandler",
+    "TCPServer",
+]

@@ -1,0 +1,129 @@
+"""The way of one connection through a server: from the accept to the close."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from .hooks import Hooks
+from .in_flight import InFlight
+from .serving import Serving
+from .shortage import Shortage
+from .strategy import Strategy
+
+_logger = logging.getLogger("serverstrategy")
+
+
+class Handling(Hooks):
+    """The order of the calls and the fate of the errors, which are those of `socketserver`.
+
+    `get_request`, `verify_request`, `process_request`; the strategy calls `complete_request` in
+    the thread or the process of its choice, which calls `finish_request` and `shutdown_request`.
+    An `Exception` on the way goes to `handle_error` and costs this connection only.
+    """
+
+    in_flight: InFlight
+    shortage: Shortage
+    _strategy: Strategy
+    _serving: Serving
+    _admission: threading.Lock
+    _is_child: bool
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Hand the connection to the strategy."""
+        # The protocol is what BaseServer offers, which is the only subclass.
+        self._strategy.process_request(self, request, client_address)  # type: ignore[arg-type]
+
+    def accept_one(self) -> None:
+        """See `Server.accept_one`."""
+        self._handle_request_noblock()
+
+    def _handle_request_noblock(self) -> None:
+        """Accept one connection if there is one and there is room, and hand it on.
+
+        Where several threads accept, the question for room, the accept and the entry in
+        `in_flight` are one step: no two of them can take the last room.
+        """
+        with self._admission:
+            accepted = self._accept()
+        if accepted is not None:
+            self._hand_over(*accepted)
+
+    def _accept(self) -> tuple[Any, Any] | None:
+        if not self._strategy.ready(self):  # type: ignore[arg-type]
+            return None
+        try:
+            request, client_address = self.get_request()
+        except Exception as error:  # noqa: BLE001 - what it raises costs one connection
+            self.shortage.note(error)
+            return None
+        self.shortage.over()
+        self.in_flight.add(request, client_address)
+        return request, client_address
+
+    def _hand_over(self, request: Any, client_address: Any) -> None:
+        handed_over = False
+        try:
+            if self.verify_request(request, client_address):
+                self.process_request(request, client_address)
+                handed_over = True
+        except Exception:  # noqa: BLE001 - handle_error is for any of them
+            self._report(request, client_address)
+        finally:
+            # What a handler has got, the handler's side closes.
+            if (
+                not handed_over
+                and request in self.in_flight
+                and not self.in_flight.is_begun(request)
+            ):
+                self._end(request)
+
+    def complete_request(self, request: Any, client_address: Any) -> None:
+        """See `Server.complete_request`."""
+        self.in_flight.begin(request, client_address)
+        try:
+            self.finish_request(request, client_address)
+        except Exception:  # noqa: BLE001 - handle_error is for any of them
+            self._report(request, client_address)
+        except BaseException:
+            if self._is_the_callers():
+                raise
+            self._report(request, client_address)
+        finally:
+            self._end(request)
+
+    def _report(self, request: Any, client_address: Any) -> None:
+        """Call `handle_error`, which a subclass may have got wrong."""
+        try:
+            self.handle_error(request, client_address)
+        except Exception:
+            _logger.exception("handle_error failed for the connection from %s", client_address)
+        except BaseException:
+            if self._is_the_callers():
+                raise
+            _logger.exception("handle_error failed for the connection from %s", client_address)
+
+    def _end(self, request: Any) -> None:
+        try:
+            self.shutdown_request(request)
+        except Exception:
+            _logger.exception("shutdown_request failed")
+            try:
+                self.close_request(request)
+            except Exception:
+                _logger.exception("close_request failed")
+        finally:
+            self.in_flight.remove(request)
+
+    def _is_the_callers(self) -> bool:
+        """Whether this is the thread of the application's own call, which wants its Ctrl-C."""
+        return not self._is_child and self._serving.is_caller()
+
+    def _forget(self, request: Any) -> None:
+        """Strike off a connection that was closed before any handler of ours had it.
+
+        So a `process_request` that is overridden and handles by itself is not waited for.
+        """
+        if not self.in_flight.is_begun(request):
+            self.in_flight.remove(request)

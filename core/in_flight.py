@@ -1,0 +1,193 @@
+"""The register of the connections that are being handled."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .waiter import Waiter
+
+
+class Connection:
+    """One connection in flight.
+
+    Attributes:
+        request: what `get_request` returned: a connected socket, for a stream server.
+        client_address: the peer, as `get_request` returned it.
+        started: when it was accepted, in seconds of `time.monotonic`.
+        thread: the identifier of the thread that runs its handler; None while it waits for one.
+        child: the process identifier of the child that handles it; None if this process does.
+    """
+
+    __slots__ = ("child", "client_address", "request", "started", "thread")
+
+    def __init__(self, request: Any, client_address: Any) -> None:
+        self.request = request
+        self.client_address = client_address
+        self.started = time.monotonic()
+        self.thread: int | None = None
+        self.child: int | None = None
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was accepted."""
+        return time.monotonic() - self.started
+
+    def __repr__(self) -> str:
+        by = ""
+        if self.child is not None:
+            by = f" in child {self.child}"
+        elif self.thread is not None:
+            by = f" in thread {self.thread}"
+        return f"<connection from {self.client_address!r}{by}, {self.age:.3f} s>"
+
+    def cut(self) -> None:
+        """End it from outside: its handler reads the end of file, or its child is killed."""
+        if self.child is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.child, signal.SIGKILL)
+        elif hasattr(self.request, "shutdown"):
+            # OSError: the peer is gone already, or the handler has closed it.
+            with contextlib.suppress(OSError):
+                self.request.shutdown(socket.SHUT_RDWR)
+
+
+class InFlight:
+    """The connections of one server, in this process, from hand-over to close.
+
+    Iterating gives a snapshot. Safe to use from any thread.
+    """
+
+    def __init__(self) -> None:
+        # Reentrant, because a signal handler runs inside whatever the main thread is doing.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._waiting = 0
+        self._connections: dict[int, Connection] = {}
+        self._parked: deque[Waiter] = deque()
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def __iter__(self) -> Iterator[Connection]:
+        with self._lock:
+            return iter(tuple(self._connections.values()))
+
+    def __contains__(self, request: object) -> bool:
+        return id(request) in self._connections
+
+    def add(self, request: Any, client_address: Any) -> Connection:
+        """Enter a connection that was accepted."""
+        connection = Connection(request, client_address)
+        with self._lock:
+            self._connections[id(request)] = connection
+        return connection
+
+    def begin(self, request: Any, client_address: Any) -> None:
+        """Note that the calling thread handles the connection from here on."""
+        with self._lock:
+            connection = self._connections.get(id(request))
+            if connection is None:
+                connection = self.add(request, client_address)
+            connection.thread = threading.get_ident()
+            self._notify()
+
+    def hand_to_child(self, request: Any, pid: int) -> None:
+        """Note that the child process `pid` handles the connection from here on."""
+        with self._lock:
+            connection = self._connections.get(id(request))
+            if connection is not None:
+                connection.child = pid
+
+    def is_begun(self, request: Any) -> bool:
+        """Whether a handler has the connection: whoever runs that handler closes it."""
+        connection = self._connections.get(id(request))
+        return connection is not None and (
+            connection.thread is not None or connection.child is not None
+        )
+
+    def remove(self, request: Any) -> None:
+        """Strike a connection off: it is closed. Unknown ones are ignored."""
+        with self._lock:
+            if self._connections.pop(id(request), None) is None:
+                return
+            if self._parked:
+                self._parked.popleft().wake()
+            self._notify()
+
+    def handled_by(self, thread: int | None) -> bool:
+        """Whether the thread with the identifier `thread` is running a handler."""
+        if thread is None:
+            return False
+        return any(connection.thread == thread for connection in self)
+
+    def park(self, waiter: Waiter) -> None:
+        """Wake `waiter`, once, when the next connection ends.
+
+        The caller asks again whether there is room after this call and before it waits: an end in
+        between would be missed otherwise.
+        """
+        with self._lock:
+            self._parked.append(waiter)
+
+    def unpark(self, waiter: Waiter) -> None:
+        """Take `park` back, if the wake-up has not come yet."""
+        with self._lock, contextlib.suppress(ValueError):
+            self._parked.remove(waiter)
+
+    def wait_until(self, condition: Callable[[], bool], timeout: float | None) -> bool:
+        """Block until `condition()` is true, at most `timeout` seconds (None: for ever).
+
+        It is asked again whenever a connection begins or ends, and after `poke`.
+
+        Returns:
+            The last answer of `condition`.
+        """
+        with self._changed:
+            self._waiting += 1
+            try:
+                return self._changed.wait_for(condition, timeout)
+            finally:
+                self._waiting -= 1
+
+    def poke(self) -> None:
+        """Have every `wait_until` ask its condition again."""
+        with self._lock:
+            self._notify()
+
+    def wait_for_none(self, timeout: float | None) -> bool:
+        """Block until no connection is left, at most `timeout` seconds (None: for ever).
+
+        Called in a handler, it does not wait for that handler's own connection.
+
+        Returns:
+            Whether none is left.
+        """
+        return self.wait_until(lambda: not self.others(), timeout)
+
+    def cut(self) -> list[Connection]:
+        """Cut every connection but the calling handler's own: `SHUT_RDWR`, or SIGKILL to a child.
+
+        Returns:
+            The connections that were cut. Their handlers may still need a moment to notice.
+        """
+        others = self.others()
+        for connection in others:
+            connection.cut()
+        return others
+
+    def others(self) -> list[Connection]:
+        """The connections but the calling handler's own."""
+        me = threading.get_ident()
+        return [connection for connection in self if connection.thread != me]
+
+    def _notify(self) -> None:
+        if self._waiting:
+            self._changed.notify_all()

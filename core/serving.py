@@ -1,0 +1,198 @@
+"""Whether a server is serving: its beginning, its end, and who waits for which."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .acceptor import Acceptor
+from .stop_signal import StopSignal
+
+if TYPE_CHECKING:
+    from .base_server import BaseServer
+    from .in_flight import InFlight
+
+
+class Serving:
+    """The state of one server's `serve_forever`, in one process.
+
+    Attributes:
+        thread: the identifier of the thread in `serve_forever`; None while nobody is.
+        signal: what stops it; None while there is nothing to stop.
+        poll_interval: the argument of `serve_forever`, in seconds.
+    """
+
+    def __init__(
+        self,
+        in_flight: InFlight,
+        signal: StopSignal | None = None,
+        poll_interval: float | None = None,
+    ) -> None:
+        self.thread: int | None = None
+        self.signal = signal
+        self.poll_interval = poll_interval
+        self._in_flight = in_flight
+        self._accepting = threading.Event()
+        self._stop_is_wanted = False
+        self._lock = threading.Lock()
+        self._acceptors: set[Acceptor] = set()
+        self._callers: set[Acceptor] = set()
+        self._spare: list[Acceptor] = []
+
+    def begin(self, poll_interval: float | None) -> StopSignal | None:
+        """Enter `serve_forever`.
+
+        Returns:
+            The signal that stops it; None if the stop was asked for before.
+
+        Raises:
+            RuntimeError: another thread serves.
+        """
+        with self._lock:
+            if self.thread is not None:
+                raise RuntimeError(
+                    "serve_forever() is running already, in this thread or another: call "
+                    "shutdown() first"
+                )
+            self.thread = threading.get_ident()
+        self.poll_interval = poll_interval
+        # The signal first, the question second; `stop` does it the other way round. So whichever
+        # comes first, one of the two sees the other, and neither takes a lock.
+        try:
+            self.signal = StopSignal()
+        except OSError:
+            self.thread = None
+            raise
+        return None if self._stop_is_wanted else self.signal
+
+    def end(self) -> None:
+        """Leave `serve_forever`."""
+        stop, self.signal = self.signal, None
+        if stop is not None:
+            stop.set()
+            stop.close()
+        self._stop_is_wanted = False
+        self._accepting.clear()
+        self.thread = None
+        self._in_flight.poke()
+
+    def mark(self) -> None:
+        """Note that connections are being accepted."""
+        self._accepting.set()
+
+    def wait_until_accepting(self, timeout: float | None) -> bool:
+        """Block until connections are accepted, at most `timeout` seconds (None: for ever)."""
+        return self._accepting.wait(timeout)
+
+    def stop(self) -> None:
+        """Ask for the end of `serve_forever`; if nobody is in it, of the next one.
+
+        Takes no lock and never blocks: it may be called from a signal handler. In a forked child
+        it asks the parent.
+        """
+        self._stop_is_wanted = True
+        self.stop_now()
+
+    def stop_now(self) -> None:
+        """Like `stop`, but means this `serve_forever` only."""
+        stop = self.signal
+        if stop is not None:
+            stop.ask()
+
+    def wait_until_stopped(self) -> None:
+        """Block until nothing more can be accepted.
+
+        That is when `serve_forever` has returned, or when every thread that accepts for it is
+        busy with a handler: each of them asks for the stop before it accepts again. Returns at
+        once in the thread that serves and in a handler, which would wait for themselves.
+        """
+        if self.thread != threading.get_ident() and not self.handler_is_here():
+            self._in_flight.wait_until(self._has_stopped, None)
+
+    def wait_until_listener_is_left(self, timeout: float | None) -> None:
+        """Block until no thread waits at the listener, at most `timeout` seconds (None: for ever).
+
+        Returns at once in the thread that serves.
+        """
+        if self.thread != threading.get_ident():
+            self._in_flight.wait_until(self._listener_is_left, timeout)
+
+    def wait_until_returned(self, timeout: float | None) -> None:
+        """Block until `serve_forever` has returned, at most `timeout` seconds (None: for ever).
+
+        Returns at once in the thread that serves and in a handler.
+        """
+        if self.thread != threading.get_ident() and not self.handler_is_here():
+            self._in_flight.wait_until(lambda: self.thread is None, timeout)
+
+    def handler_is_here(self) -> bool:
+        """Whether the calling thread is running a handler."""
+        return self._in_flight.handled_by(threading.get_ident())
+
+    def is_caller(self) -> bool:
+        """Whether the calling thread is the application's own: it called the server to serve."""
+        me = threading.get_ident()
+        return self.thread == me or any(caller.thread == me for caller in tuple(self._callers))
+
+    @contextmanager
+    def acceptor(self, server: BaseServer) -> Iterator[Acceptor]:
+        """An acceptor for one `accept_until_stopped`.
+
+        Raises:
+            OSError: no file descriptor is left.
+        """
+        acceptor = Acceptor(server)
+        self._acceptors.add(acceptor)
+        try:
+            yield acceptor
+        finally:
+            self._acceptors.discard(acceptor)
+            self._in_flight.poke()
+            acceptor.close()
+
+    @contextmanager
+    def caller(self, server: BaseServer) -> Iterator[Acceptor]:
+        """An acceptor for one `handle_request`, kept for the next one.
+
+        Raises:
+            OSError: no file descriptor is left.
+        """
+        acceptor = self._spare.pop() if self._spare else Acceptor(server)
+        acceptor.thread = threading.get_ident()
+        self._callers.add(acceptor)
+        try:
+            yield acceptor
+        finally:
+            self._callers.discard(acceptor)
+            self._in_flight.poke()
+            self._spare.append(acceptor)
+            if server.is_closed():
+                self.close_spare()
+
+    def wake_callers(self) -> None:
+        """Have every waiting `handle_request` see that the server is closed."""
+        for acceptor in tuple(self._callers):
+            acceptor.wake()
+
+    def close_spare(self) -> None:
+        """Give back the descriptors that were kept for the next `handle_request`."""
+        while self._spare:
+            self._spare.pop().close()
+
+    def close_inherited(self) -> None:
+        """Close this process's copies of what the parent's acceptors hold. For a forked child."""
+        for acceptor in (*self._acceptors, *self._callers, *self._spare):
+            acceptor.close()
+
+    def _has_stopped(self) -> bool:
+        if self.thread is None:
+            return True
+        return bool(self._acceptors) and self._all_are_busy(self._acceptors)
+
+    def _listener_is_left(self) -> bool:
+        return self._has_stopped() and self._all_are_busy(self._callers)
+
+    def _all_are_busy(self, acceptors: set[Acceptor]) -> bool:
+        return all(self._in_flight.handled_by(acceptor.thread) for acceptor in tuple(acceptors))

@@ -1,0 +1,167 @@
+"""The stop signal: one bit that is handed down, from thread to thread and from parent to child."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import weakref
+
+_STOP = b"s"
+_CUT = b"c"
+
+# Every signal that this process made. A forked child must not keep the owner's end of any of them:
+# while somebody holds that end, nobody sees the end of file that tells of the owner's death.
+_owned: weakref.WeakSet[StopSignal] = weakref.WeakSet()
+
+
+class StopSignal:
+    """Says "stop accepting" to a server or to a part of it, across threads and processes.
+
+    It is a socket pair. The process that makes it holds both ends and is its owner; a process
+    forked later keeps only the other end. A byte or the end of file (the owner was killed) means
+    stop. A byte the other way asks the owner to stop everything: see `ask`.
+
+    Opens two file descriptors; `close` gives them back.
+
+    Raises:
+        OSError: no file descriptor is left (EMFILE, ENFILE).
+    """
+
+    def __init__(self, parent: StopSignal | None = None) -> None:
+        self._stopped = False
+        self._parent = parent
+        self._children: set[StopSignal] = set()
+        self._owner_end, self._child_end = socket.socketpair()
+        self._owner_end.setblocking(False)
+        self._child_end.setblocking(False)
+        _owned.add(self)
+        if parent is not None:
+            parent._children.add(self)
+            if parent._stopped:
+                self.set()
+
+    def child(self) -> StopSignal:
+        """Return the signal of one part: a worker, or a generation of workers.
+
+        Stopping this signal stops the part as well; stopping the part stops nothing else.
+        """
+        return StopSignal(self)
+
+    def set(self) -> None:
+        """Stop this part and all below it. For the owner; any other process asks, see `ask`.
+
+        Takes no lock, never blocks and may be called from a signal handler, any number of times.
+        """
+        self._stopped = True
+        for child in tuple(self._children):
+            child.set()
+        if self._is_owner():
+            _send(self._owner_end, _STOP)  # heard by the processes that were forked
+            _send(self._child_end, _STOP)  # heard by the threads of this one
+
+    def ask(self) -> None:
+        """Stop the whole of which this is a part, from any process, thread or signal handler.
+
+        In a forked process it sends a byte to the owner, which relays it to all the others.
+        Returns at once.
+        """
+        if self._parent is not None:
+            self._parent.ask()
+        elif self._is_owner():
+            self.set()
+        else:
+            _send(self._child_end, _STOP)
+
+    def is_set(self) -> bool:
+        """Whether stop was said. Never blocks; relays what a child or a dead owner said."""
+        if not self._stopped and self._heard():
+            self.set()
+        return self._stopped
+
+    def fileno(self) -> int:
+        """The descriptor that is readable from the moment of the stop on: nobody takes the byte."""
+        return self._own_end().fileno()
+
+    def cut(self) -> None:
+        """Tell the process that holds this signal that its time to drain is over. For the owner."""
+        _send(self._owner_end, _CUT)
+
+    def wait_for_cut(self) -> bool:
+        """Block until the owner says `cut` (True) or is gone (False). For a forked process.
+
+        It takes the bytes out of the socket: call it only after the stop was heard.
+        """
+        while True:
+            self._poll(select.POLLIN)
+            try:
+                received = self._child_end.recv(16)
+            except BlockingIOError:
+                continue
+            except OSError:
+                return False
+            if not received:
+                return False
+            if _CUT in received:
+                return True
+
+    def wait_for_owner_loss(self) -> None:
+        """Block until the owner's process is gone. For a forked process."""
+        # Without POLLIN, poll reports a hang-up alone (POSIX: POLLHUP is always reported).
+        self._poll(0)
+
+    def owner_is_lost(self) -> bool:
+        """Whether this is a forked process whose owner is gone. Never blocks."""
+        return not self._is_owner() and self._poll(0, timeout=0)
+
+    def leave_siblings(self) -> None:
+        """Close the descriptors of the other parts. For the forked process that is this part."""
+        if self._parent is not None:
+            for sibling in tuple(self._parent._children):
+                if sibling is not self:
+                    sibling.close()
+
+    def close(self) -> None:
+        """Give the file descriptors back. The parts below stay open: they are closed by those
+        who made them. May be called twice.
+        """
+        if self._parent is not None:
+            self._parent._children.discard(self)
+        self._owner_end.close()
+        self._child_end.close()
+
+    def _is_owner(self) -> bool:
+        return self._owner_end.fileno() >= 0
+
+    def _own_end(self) -> socket.socket:
+        return self._owner_end if self._is_owner() else self._child_end
+
+    def _heard(self) -> bool:
+        try:
+            self._own_end().recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:  # closed
+            return True
+        return True
+
+    def _poll(self, events: int, timeout: int | None = None) -> bool:
+        poll = select.poll()
+        poll.register(self._child_end.fileno(), events)
+        return bool(poll.poll(timeout))
+
+
+def _send(end: socket.socket, message: bytes) -> None:
+    # Closed, or nobody at the other end: there is nobody to tell. Full: it was told already.
+    with contextlib.suppress(OSError):
+        end.send(message)
+
+
+def _disown() -> None:
+    for signal in tuple(_owned):
+        signal._owner_end.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown)

@@ -1,0 +1,166 @@
+"""The contract between a server and its strategy: four questions, and what a strategy may ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import socket
+
+    from .in_flight import InFlight
+    from .stop_signal import StopSignal
+
+
+class Watched(Protocol):
+    """Something that an acceptor waits for besides the listener: the exits of children, say."""
+
+    def fileno(self) -> int:
+        """The descriptor that is readable when there is something to do."""
+
+    def tick(self) -> float | None:
+        """Seconds after which to call `check` without being told; None: only when told."""
+
+    def check(self) -> None:
+        """Do what there is to do. Never blocks. Called after each wait that ended for it."""
+
+
+class Server(Protocol):
+    """What a strategy is handed: the part of a server that a strategy may use.
+
+    Attributes:
+        socket: the listener.
+        in_flight: the connections that this process handles. See `InFlight`.
+        grace_period: how long `server_close` waits for what is in flight, in seconds; None: for
+            ever.
+    """
+
+    socket: socket.socket
+    in_flight: InFlight
+    grace_period: float | None
+
+    def fileno(self) -> int:
+        """The listener's descriptor."""
+
+    def accept_until_stopped(self, stop: StopSignal) -> None:
+        """Accept, one connection at a time, until `stop` is heard.
+
+        Asks the strategy's `ready` before each accept and waits, without ticking, while it says
+        no. Several threads may call this at the same time.
+        """
+
+    def accept_one(self) -> None:
+        """Accept one connection if there is one and `ready` says yes; never waits for either.
+
+        For a strategy with a loop of its own, which waits for the listener itself.
+        """
+
+    def mark_serving(self) -> None:
+        """Say that connections are being accepted, which ends `wait_until_serving`.
+
+        `accept_until_stopped` says it by itself.
+        """
+
+    def complete_request(self, request: Any, client_address: Any) -> None:
+        """Run the handler, report its error, close the connection.
+
+        Never raises an `Exception`. Raises another `BaseException` (SystemExit,
+        KeyboardInterrupt) only in the thread that called `serve_forever` or `handle_request`,
+        where the standard library lets it through too.
+        """
+
+    def close_request(self, request: Any) -> None:
+        """Drop this process's copy of the connection, after a child took it over."""
+
+    def watch(self, watched: Watched) -> None:
+        """Have every acceptor of this process wait for `watched` as well."""
+
+    def unwatch(self, watched: Watched) -> None:
+        """Take `watch` back."""
+
+    def become_child(self) -> None:
+        """Turn this copy of the server into that of a forked child, which handles one connection.
+
+        Closes the listener, and forgets what the parent has in flight.
+        """
+
+    def become_worker(self, stop: StopSignal) -> None:
+        """Turn this copy of the server into that of a forked worker, which accepts until `stop`.
+
+        Keeps the listener, and forgets what the parent has in flight.
+        """
+
+    def drain_or_cut(self, strategy: Strategy, timeout: float | None) -> bool:
+        """Close the listener, drain `strategy` for `timeout` seconds, cut and report the rest.
+
+        Returns:
+            Whether everything ended by itself.
+        """
+
+
+class Strategy:
+    """How a server runs the handlers of its connections.
+
+    A strategy answers four questions; each answer here is that of a server that handles one
+    connection at a time in the thread that accepts. Override what differs.
+
+    A constructor starts nothing, neither thread nor process nor descriptor: a strategy may be
+    built in one process and used in another. It checks its arguments, and keeps each under its own
+    name, since `repr` reads them back from there.
+
+    Attributes:
+        multithread: whether handlers may run in several threads of one process.
+        multiprocess: whether handlers may run in several processes, that is, whether it forks.
+    """
+
+    multithread: bool = False
+    multiprocess: bool = False
+
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        """Who accepts? Returns when accepting has stopped, not before `stop`.
+
+        The work that was begun may go on: `drain` waits for it.
+        """
+        server.accept_until_stopped(stop)
+
+    def ready(self, server: Server) -> bool:
+        """May one more be accepted? Never blocks.
+
+        While it says no, connections wait in the kernel's backlog, where another process can take
+        them. It is asked again when a connection ends.
+        """
+        return True
+
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        """Who handles this connection? Calls `server.complete_request` once, here or elsewhere.
+
+        If it raises instead, the connection goes back to the server, which reports the error and
+        closes it.
+        """
+        server.complete_request(request, client_address)
+
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        """Has everything that I started ended? Waits at most `timeout` seconds (None: for ever).
+
+        Called when nothing is accepted any more. If it says no, the server cuts what is in flight
+        and asks once more. Afterwards the strategy can be used again.
+        """
+        return server.in_flight.wait_for_none(timeout)
+
+    def __repr__(self) -> str:
+        """The expression that builds it, as `serverstrategy.strategies.parse` reads it."""
+        import inspect  # here, because it costs more to import than the rest of this package
+
+        shown: list[str] = []
+        in_order = True
+        parameters: list[inspect.Parameter] = []
+        if type(self).__init__ is not object.__init__:
+            parameters = list(inspect.signature(type(self)).parameters.values())
+        for parameter in parameters:
+            value = getattr(self, parameter.name)
+            if value == parameter.default:
+                in_order = False
+            elif in_order and parameter.kind is not parameter.KEYWORD_ONLY:
+                shown.append(repr(value))
+            else:
+                shown.append(f"{parameter.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"

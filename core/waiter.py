@@ -1,0 +1,118 @@
+"""Waiting for descriptors, for another thread and for signals, without ticking."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import threading
+from types import TracebackType
+
+# A poll set needs no descriptor of its own, and one system call where epoll needs two.
+_Selector: type[selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
+
+_signal_fd = -1
+
+
+class Waiter:
+    """Waits until a descriptor is readable, another thread calls `wake`, or a signal arrives.
+
+    As a context manager in the main thread it also closes the gap in which a signal arrives after
+    Python last looked and before the system call begins, so that a wait without a timeout cannot
+    sleep over it (`signal.set_wakeup_fd`). Where the application set a descriptor of its own there,
+    that one stays.
+
+    Opens two file descriptors; `close` gives them back.
+
+    Raises:
+        OSError: no file descriptor is left (EMFILE, ENFILE).
+    """
+
+    def __init__(self) -> None:
+        self._receiver, self._sender = socket.socketpair()
+        self._receiver.setblocking(False)
+        self._sender.setblocking(False)
+        self._selector = _Selector()
+        self._own = self._receiver.fileno()
+        self._selector.register(self._own, selectors.EVENT_READ)
+        self._watched: set[int] = set()
+        self._gets_signals = False
+
+    def watch(self, fd: int) -> None:
+        """Wait for the descriptor `fd` as well, from the next `wait` on."""
+        if fd not in self._watched:
+            self._selector.register(fd, selectors.EVENT_READ)
+            self._watched.add(fd)
+
+    def unwatch(self, fd: int) -> None:
+        """Wait for the descriptor `fd` no longer."""
+        if fd in self._watched:
+            self._watched.discard(fd)
+            self._selector.unregister(fd)
+
+    def wait(self, timeout: float | None = None) -> set[int]:
+        """Block for at most `timeout` seconds (None: for ever).
+
+        Returns:
+            The watched descriptors that are readable, at end of file or closed. Empty after a
+            wake-up, a signal or the timeout.
+        """
+        ready = {key.fd for key, _ in self._selector.select(timeout)}
+        if self._own in ready:
+            ready.discard(self._own)
+            with contextlib.suppress(OSError):
+                self._receiver.recv(4096)
+        return ready
+
+    def wake(self) -> None:
+        """Let `wait` return, now or the next time. From any thread; never blocks, never raises."""
+        with contextlib.suppress(OSError):
+            self._sender.send(b"\0")
+
+    def close(self) -> None:
+        """Give the file descriptors back. May be called twice."""
+        self._selector.close()
+        self._receiver.close()
+        self._sender.close()
+
+    def __enter__(self) -> Waiter:
+        global _signal_fd
+        if threading.current_thread() is threading.main_thread():
+            # ValueError: this is the main thread of a subinterpreter, which gets no signals.
+            with contextlib.suppress(ValueError):
+                fd = self._sender.fileno()
+                previous = signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+                if previous == -1:
+                    self._gets_signals = True
+                    _signal_fd = fd
+                else:
+                    signal.set_wakeup_fd(previous)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        global _signal_fd
+        if self._gets_signals:
+            self._gets_signals = False
+            _signal_fd = -1
+            signal.set_wakeup_fd(-1)
+
+
+def _leave_signals_to_the_parent() -> None:
+    # A child's signals must not wake its parent's waiter, and its own waiter wants them.
+    global _signal_fd
+    if _signal_fd != -1:
+        _signal_fd = -1
+        signal.set_wakeup_fd(-1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_signals_to_the_parent)

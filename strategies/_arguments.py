@@ -1,0 +1,40 @@
+"""Checks of what a strategy's constructor is given."""
+
+from __future__ import annotations
+
+import os
+
+
+def at_least(minimum: int, value: object, name: str, *, or_none: bool = False) -> None:
+    """Check a count.
+
+    Raises:
+        TypeError: `value` is no int (a bool is none either).
+        ValueError: it is below `minimum`.
+    """
+    if value is None and or_none:
+        return
+    if not isinstance(value, int) or isinstance(value, bool):
+        wanted = "an int or None" if or_none else "an int"
+        raise TypeError(f"{name} must be {wanted}, not {value!r}")
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, not {value}")
+
+
+def require_fork(name: str) -> None:
+    """Check that the platform can fork.
+
+    Raises:
+        OSError: it cannot.
+    """
+    if not hasattr(os, "fork"):
+        raise OSError(
+            f"{name} needs os.fork, which this platform does not have: use ThreadPool or Threaded"
+        )
+
+
+def cpu_count() -> int:
+    """The number of processors that this process may use, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

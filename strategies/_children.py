@@ -1,0 +1,199 @@
+"""Child processes: forked, watched, reaped, one by one."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+_logger = logging.getLogger("serverstrategy")
+
+# How often a child is asked whether it has ended, in seconds, where the system does not tell.
+_TICK = 0.1
+
+OnExit = Callable[[int, int], None]
+
+
+class Children:
+    """The children of one strategy, each reaped by its own pid when it has exited.
+
+    The application's other children are never touched, and SIGCHLD stays the application's. On
+    Linux the exits are heard through pidfd_open(2), all by one descriptor; elsewhere, and where no
+    descriptor is left, each child is asked ten times a second while there is one.
+
+    Opens nothing before the first fork. It can be handed to `Server.watch`.
+    """
+
+    def __init__(self) -> None:
+        # Reentrant, because a signal handler runs inside whatever the main thread is doing.
+        self._lock = threading.RLock()
+        self._on_exit: dict[int, OnExit] = {}
+        self._pid_of: dict[int, int] = {}  # by pidfd
+        self._unwatched: set[int] = set()
+        self._exits: select.epoll | None = None
+
+    def __len__(self) -> int:
+        return len(self._on_exit)
+
+    def pids(self) -> list[int]:
+        """The process identifiers of those that are not reaped yet."""
+        return list(self._on_exit)
+
+    def fork(self, main: Callable[[], int], on_exit: OnExit) -> int:
+        """Start a child that calls `main` and exits with the status that it returns.
+
+        Args:
+            main: called in the child. What it raises is logged and makes the status 1.
+            on_exit: called in the parent, with the pid and the exit status (negative: the number
+                of the signal that ended it), once the child is reaped.
+
+        Returns:
+            The child's pid, in the parent only.
+
+        Raises:
+            OSError: the system refuses another process (EAGAIN, ENOMEM).
+        """
+        _flush()  # what is buffered now would be written by both
+        # A signal handler that raises between the fork and the child's `try` would have the
+        # child unwind into the parent's code.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._run_child(main, before)
+            self._on_exit[pid] = on_exit
+            self._watch(pid)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return pid
+
+    def fileno(self) -> int:
+        """The descriptor that is readable when a child has exited; -1 if there is none."""
+        return -1 if self._exits is None else self._exits.fileno()
+
+    def tick(self) -> float | None:
+        """Seconds after which to call `check`; None: `fileno` tells."""
+        return _TICK if self._unwatched else None
+
+    def check(self) -> None:
+        """Reap what has exited. Never blocks."""
+        with self._lock:
+            if self._exits is not None:
+                for fd, _ in self._exits.poll(0):
+                    self._reap(self._pid_of[fd], fd)
+            for pid in tuple(self._unwatched):
+                self._reap(pid, None)
+
+    def wait(self, timeout: float | None) -> bool:
+        """Reap until no child is left, at most `timeout` seconds (None: for ever).
+
+        Returns:
+            Whether none is left.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self.check()
+        while self._on_exit:
+            # A second at most, since a signal that comes just before the wait does not end it.
+            pause = 1.0 if not self._unwatched else _TICK
+            if deadline is not None:
+                pause = min(pause, deadline - time.monotonic())
+                if pause <= 0.0:
+                    return False
+            if self._exits is not None:
+                self._exits.poll(pause)
+            else:
+                time.sleep(pause)
+            self.check()
+        return True
+
+    def kill(self) -> None:
+        """Send SIGKILL to those that are left."""
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Give the descriptors back, if no child is left."""
+        with self._lock:
+            if not self._on_exit and self._exits is not None:
+                self._exits.close()
+                self._exits = None
+
+    def _watch(self, pid: int) -> None:
+        try:
+            if self._exits is None:
+                self._exits = select.epoll()
+            fd = os.pidfd_open(pid)
+        except (AttributeError, OSError):  # not Linux; an old one; or no descriptor is left
+            self._unwatched.add(pid)
+            return
+        self._pid_of[fd] = pid
+        self._exits.register(fd, select.EPOLLIN)
+
+    def _reap(self, pid: int, fd: int | None) -> None:
+        try:
+            reaped, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            # The application reaped it, or ignores SIGCHLD.
+            reaped, status = pid, 0
+        if reaped == 0:
+            return
+        if fd is not None and self._exits is not None:
+            # epoll(7): closing takes it out of the set only if no child holds a copy.
+            self._exits.unregister(fd)
+            del self._pid_of[fd]
+            os.close(fd)
+        self._unwatched.discard(pid)
+        self._on_exit.pop(pid)(pid, os.waitstatus_to_exitcode(status))
+
+    def _run_child(self, main: Callable[[], int], mask: set[signal.Signals]) -> NoReturn:
+        status = 1
+        try:
+            # A terminal sends Ctrl-C to its children too; the parent decides what becomes of them.
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            self._forget_siblings()
+            status = main()
+        except (SystemExit, KeyboardInterrupt):
+            pass
+        except BaseException:
+            _logger.exception("child process %d failed", os.getpid())
+        finally:
+            try:
+                _join_threads()
+                _flush()
+            finally:
+                os._exit(status)
+
+    def _forget_siblings(self) -> None:
+        self._lock = threading.RLock()
+        self._on_exit.clear()
+        self._unwatched.clear()
+        if self._exits is not None:
+            self._exits.close()
+            self._exits = None
+        for fd in self._pid_of:
+            os.close(fd)
+        self._pid_of.clear()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # ValueError: closed. OSError: nobody reads it, or the disk is full.
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            stream.flush()
+
+
+def _join_threads() -> None:
+    """Wait for what a handler started, as the interpreter does at its own end."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()

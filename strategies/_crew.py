@@ -1,0 +1,102 @@
+"""The threads that handle connections, for the strategies that use threads."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from typing import Any
+
+from serverstrategy.strategy import Server
+
+_Job = tuple[Server, Any, Any]
+
+
+class Crew:
+    """Threads that take connections from one queue, started as they are needed.
+
+    They are daemons, so that a handler which never ends cannot keep the program from ending;
+    whoever uses a crew waits for it by `end`.
+
+    Args:
+        limit: how many threads at most; None: as many as there are connections.
+        idle_timeout: seconds after which a thread without work ends; None: it stays.
+    """
+
+    def __init__(self, limit: int | None, idle_timeout: float | None) -> None:
+        self._limit = limit
+        self._idle_timeout = idle_timeout
+        # Reentrant, because a signal handler runs inside whatever the main thread is doing.
+        self._lock = threading.RLock()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._threads: set[threading.Thread] = set()
+        # Threads that wait for work, less the jobs that wait for a thread.
+        self._free = 0
+        self._is_ending = False
+
+    def is_ending(self) -> bool:
+        """Whether `end` was called: no work may be added."""
+        return self._is_ending
+
+    def add(self, job: _Job) -> None:
+        """Have the next free thread, or a new one, call `server.complete_request`.
+
+        Never blocks for long: starting a thread takes some 50 microseconds.
+
+        Raises:
+            RuntimeError: no thread can be started, and none of the crew is free.
+        """
+        with self._lock:
+            if self._free <= 0 and (self._limit is None or len(self._threads) < self._limit):
+                self._start(job)
+                return
+            self._free -= 1
+            self._jobs.put(job)
+
+    def end(self, timeout: float | None) -> bool:
+        """Have every thread end once the work is done, and wait at most `timeout` seconds.
+
+        Called in a handler, it does not wait for that handler's own thread. May be called again
+        to wait for longer.
+
+        Returns:
+            Whether all have ended.
+        """
+        with self._lock:
+            threads = set(self._threads)
+            if not self._is_ending:
+                self._is_ending = True
+                for _ in threads:
+                    self._jobs.put(None)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        threads.discard(threading.current_thread())
+        for thread in threads:
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
+
+    def _start(self, job: _Job) -> None:
+        thread = threading.Thread(target=self._run, args=(job,), daemon=True)
+        thread.start()
+        self._threads.add(thread)
+
+    def _run(self, job: _Job | None) -> None:
+        while job is not None:
+            server, request, client_address = job
+            server.complete_request(request, client_address)
+            del job, server, request, client_address  # an idle thread keeps nothing alive
+            job = self._next()
+        with self._lock:
+            self._threads.discard(threading.current_thread())
+
+    def _next(self) -> _Job | None:
+        with self._lock:
+            self._free += 1
+        try:
+            return self._jobs.get(timeout=self._idle_timeout)
+        except queue.Empty:
+            with self._lock:
+                if self._free > 0 and not self._is_ending:
+                    self._free -= 1
+                    return None
+        # A job was promised to this thread while it gave up.
+        return self._jobs.get()

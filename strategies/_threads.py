@@ -1,0 +1,49 @@
+"""What `Threaded` and `ThreadPool` have in common."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from serverstrategy.strategy import Server, Strategy
+
+from ._crew import Crew
+
+
+class ThreadsStrategy(Strategy):
+    """Hands connections to threads, which start with the first of them and end in `drain`."""
+
+    multithread = True
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._crew: Crew | None = None
+
+    def new_crew(self) -> Crew:
+        """Return the threads for the time until the next drain."""
+        raise NotImplementedError
+
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        """Give the connection to a thread.
+
+        Raises:
+            RuntimeError: no thread can be started.
+        """
+        with self._lock:
+            if self._crew is None or self._crew.is_ending():
+                self._crew = self.new_crew()
+            self._crew.add((server, request, client_address))
+
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        """Let the threads finish their work, and end them."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        crew = self._crew
+        if crew is not None:
+            if not crew.end(timeout):
+                return False
+            with self._lock:
+                if self._crew is crew:
+                    self._crew = None
+        remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+        return server.in_flight.wait_for_none(remaining)

@@ -1,0 +1,85 @@
+"""A process for each connection."""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import partial
+from typing import Any
+
+from serverstrategy.strategy import Server, Strategy
+
+from ._arguments import at_least, require_fork
+from ._children import Children
+
+_logger = logging.getLogger("serverstrategy")
+
+
+class Forking(Strategy):
+    """Handles each connection in a process of its own, forked from this one.
+
+    For handlers that may crash, leak or change global state, and for work that needs more than
+    one processor. A fork takes one to two milliseconds, and what a handler changes in memory is
+    gone with its process.
+
+    Args:
+        limit: how many children at the same time; further connections wait in the backlog.
+
+    Raises:
+        TypeError, ValueError: `limit` is no int of at least 1.
+        OSError: the platform has no fork.
+    """
+
+    multiprocess = True
+
+    def __init__(self, limit: int = 40) -> None:
+        at_least(1, limit, "limit")
+        require_fork("Forking")
+        self.limit = limit
+        self._children = Children()
+
+    def ready(self, server: Server) -> bool:
+        """Whether fewer than `limit` connections are in flight."""
+        return len(server.in_flight) < self.limit
+
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        """Fork a child, which handles the connection and exits.
+
+        Raises:
+            OSError: the system refuses another process.
+        """
+        self._children.check()
+        pid = self._children.fork(
+            partial(_handle_in_child, server, request, client_address),
+            partial(_end, server, request, client_address),
+        )
+        server.watch(self._children)
+        server.in_flight.hand_to_child(request, pid)
+        server.close_request(request)
+
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        """Wait for the children, and reap them."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if not self._children.wait(timeout):
+            return False
+        server.unwatch(self._children)
+        self._children.close()
+        remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+        return server.in_flight.wait_for_none(remaining)
+
+
+def _handle_in_child(server: Server, request: Any, client_address: Any) -> int:
+    server.become_child()
+    server.complete_request(request, client_address)
+    return 0
+
+
+def _end(server: Server, request: Any, client_address: Any, pid: int, status: int) -> None:
+    server.in_flight.remove(request)
+    if status < 0:
+        _logger.error(
+            "child %d was ended by signal %d while it handled the connection from %s",
+            pid,
+            -status,
+            client_address,
+        )
