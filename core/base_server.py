@@ -58,6 +58,7 @@ class BaseServer(Handling):
         self._serving = Serving(self.in_flight)
         self._admission = threading.Lock()
         self._is_closed = False
+        self._is_drained = False
         self._is_child = False
         self._unblocked: socket.socket | None = None
         self._timeout_before: float | None = None
@@ -156,19 +157,26 @@ class BaseServer(Handling):
         Waits for `grace_period` seconds. What is left then is cut (`SHUT_RDWR`; a child process
         is killed) and reported; a thread that does not notice even that is abandoned and reported.
         An exception meanwhile, such as a second Ctrl-C, cuts at once. In a handler, it does not
-        wait for that handler. May be called from any thread, more than once.
+        wait for that handler; the next call elsewhere does. May be called from any thread, more
+        than once.
         """
         if self._is_child:
             self._serving.stop_now()
             self.socket.close()
-        elif not self._is_closed:
+        elif not self._is_drained:
             self._is_closed = True
             self._serving.stop_now()
             self._serving.wake_callers()
-            self.drain_or_cut(self._strategy, self.grace_period)
-            self._serving.close_spare()
-            self._serving.wait_until_returned(_CUT_TIME)
-            ownership.release(self._strategy, self)
+            in_a_handler = self._serving.handler_is_here()
+            try:
+                self.drain_or_cut(self._strategy, self.grace_period)
+                if not in_a_handler:
+                    self._serving.wait_until_returned(_CUT_TIME)
+            finally:
+                self._serving.close_spare()
+                if not in_a_handler:
+                    self._is_drained = True
+                    ownership.release(self._strategy, self)
 
     def fileno(self) -> int:
         """The listener's descriptor; -1 if it is closed."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from typing import Any
 
 from serverstrategy.strategy import Server
@@ -28,8 +27,10 @@ class Crew:
         self._idle_timeout = idle_timeout
         # Reentrant, because a signal handler runs inside whatever the main thread is doing.
         self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads: set[threading.Thread] = set()
+        self._leaving: list[threading.Thread] = []
         # Threads that wait for work, less the jobs that wait for a thread.
         self._free = 0
         self._is_ending = False
@@ -37,6 +38,10 @@ class Crew:
     def is_ending(self) -> bool:
         """Whether `end` was called: no work may be added."""
         return self._is_ending
+
+    def is_gone(self) -> bool:
+        """Whether no thread is left."""
+        return not self._threads
 
     def add(self, job: _Job) -> None:
         """Have the next free thread, or a new one, call `server.complete_request`.
@@ -62,22 +67,25 @@ class Crew:
         Returns:
             Whether all have ended.
         """
-        with self._lock:
-            threads = set(self._threads)
+        me = threading.current_thread()
+        with self._changed:
             if not self._is_ending:
                 self._is_ending = True
-                for _ in threads:
+                for _ in self._threads:
                     self._jobs.put(None)
-        deadline = None if timeout is None else time.monotonic() + timeout
-        threads.discard(threading.current_thread())
-        for thread in threads:
-            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in threads)
+            # Not by Thread.join: interrupted by Ctrl-C, that of CPython 3.11 and 3.12 takes a
+            # thread that runs for one that has ended.
+            ended = self._changed.wait_for(lambda: self._threads <= {me}, timeout)
+            leaving, self._leaving = self._leaving, []
+        for thread in leaving:
+            thread.join()
+        return ended
 
     def _start(self, job: _Job) -> None:
         thread = threading.Thread(target=self._run, args=(job,), daemon=True)
         thread.start()
         self._threads.add(thread)
+        self._leaving = [each for each in self._leaving if each.is_alive()]
 
     def _run(self, job: _Job | None) -> None:
         while job is not None:
@@ -85,8 +93,10 @@ class Crew:
             server.complete_request(request, client_address)
             del job, server, request, client_address  # an idle thread keeps nothing alive
             job = self._next()
-        with self._lock:
+        with self._changed:
             self._threads.discard(threading.current_thread())
+            self._leaving.append(threading.current_thread())
+            self._changed.notify_all()
 
     def _next(self) -> _Job | None:
         with self._lock:

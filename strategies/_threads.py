@@ -43,7 +43,7 @@ class ThreadsStrategy(Strategy):
             if not crew.end(timeout):
                 return False
             with self._lock:
-                if self._crew is crew:
+                if self._crew is crew and crew.is_gone():
                     self._crew = None
         remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
         return server.in_flight.wait_for_none(remaining)

@@ -1,0 +1,50 @@
+"""What every test must leave behind: nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from probes import wait_until
+
+
+def _descriptors() -> set[str]:
+    """The open descriptors with what they are, without the one that lists them."""
+    found = set()
+    folder = Path("/proc/self/fd")
+    for entry in folder.iterdir() if folder.is_dir() else []:
+        # FileNotFoundError: it was the one that lists them.
+        with contextlib.suppress(FileNotFoundError):
+            found.add(f"{entry.name} -> {entry.readlink()}")
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """Fail the test that leaves a thread, a child, a zombie or a descriptor."""
+    descriptors = _descriptors()
+    threads = set(threading.enumerate())
+    children = {child.pid for child in psutil.Process().children(recursive=True)}
+    yield
+
+    def left() -> list[object]:
+        gc.collect()
+        return [
+            *(_descriptors() - descriptors),
+            *(thread for thread in threading.enumerate() if thread not in threads),
+            *(
+                child
+                for child in psutil.Process().children(recursive=True)
+                if child.pid not in children
+            ),
+        ]
+
+    # A thread that was told to end may need a moment; what leaks stays.
+    wait_until(lambda: not left(), 2.0)
+    assert left() == []

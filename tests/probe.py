@@ -1,0 +1,266 @@
+"""A server in a process of its own, which does what its clients and its standard input say.
+
+    python probe.py STRATEGY [OPTIONS AS JSON]
+
+STRATEGY is the text of a strategy, or `socketserver.NAME` for a class of the standard library. It
+writes one JSON object a line to its standard output: what happened, and when.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import resource
+import signal
+import socketserver
+import sys
+import threading
+import time
+from typing import Any
+
+import psutil
+from serverstrategy import StreamRequestHandler, TCPServer
+from serverstrategy.strategies import parse
+
+OPTIONS = {
+    "grace": 30.0,
+    "poll": 60.0,
+    "thread": False,  # serve in a thread, and obey the standard input in the main thread
+    "hooks": [],  # names of HOOKS
+    "requests": 0,  # handle so many by handle_request instead of serve_forever
+    "before": [],  # methods to call before serving
+    "again": False,  # serve a second time
+    "nofile": 0,  # the limit of descriptors, beyond those that are open at the start
+    "own_child": False,  # have a child that is no concern of the server's
+    "unflushed": "",  # text that is in the buffer of the standard output before serving
+}
+
+
+class Unusual(BaseException):
+    """No Exception."""
+
+
+def tell(event: str, **fields: Any) -> None:
+    line = json.dumps({"event": event, "pid": os.getpid(), **fields}) + "\n"
+    os.write(1, line.encode())
+
+
+def milliseconds(function: Any) -> float:
+    started = time.monotonic()
+    function()
+    return 1000 * (time.monotonic() - started)
+
+
+class Handler(StreamRequestHandler):
+    """One command a line; the reply is one line too."""
+
+    def handle(self) -> None:
+        tell("handling", peer=self.client_address[1])
+        for line in self.rfile:
+            command, *arguments = line.decode().split()
+            reply = getattr(self, f"do_{command}")(*arguments)
+            self.wfile.write(f"{reply}\n".encode())
+
+    def finish(self) -> None:
+        super().finish()
+        tell("finished", peer=self.client_address[1])
+
+    def do_echo(self, *words: str) -> str:
+        return " ".join(words)
+
+    def do_pid(self) -> int:
+        return os.getpid()
+
+    def do_in_flight(self) -> int:
+        return len(self.server.in_flight)
+
+    def do_sleep(self, seconds: str) -> str:
+        self.wfile.write(b"sleeping\n")
+        time.sleep(float(seconds))
+        return "slept"
+
+    def do_call(self, method: str) -> str:
+        return f"{milliseconds(getattr(self.server, method)):.3f}"
+
+    def do_raise(self, name: str) -> str:
+        if name == "Unusual":
+            raise Unusual
+        raise {"SystemExit": SystemExit, "KeyboardInterrupt": KeyboardInterrupt}.get(
+            name, ValueError
+        )("as the client wished")
+
+    def do_print(self, text: str) -> str:
+        print(text, end="\n")
+        return "printed"
+
+    def do_die(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def verify_raises(server: Any, request: Any, address: Any) -> bool:
+    if not server.failures:
+        server.failures.append("verify_request")
+        raise ValueError("verify_request fails once")
+    return True
+
+
+def get_request_raises(server: Any) -> Any:
+    request, address = type(server).get_request(server)
+    if not server.failures:
+        server.failures.append("get_request")
+        request.close()
+        raise ValueError("get_request fails once")
+    return request, address
+
+
+def handle_error_raises(server: Any, request: Any, address: Any) -> None:
+    tell("handle_error", within_except=sys.exc_info()[1] is not None)
+    raise ValueError("handle_error fails")
+
+
+def handle_error_tells(server: Any, request: Any, address: Any) -> None:
+    error = sys.exc_info()[1]
+    tell("handle_error", error=type(error).__name__, peer=address[1])
+
+
+def process_request_raises(server: Any, request: Any, address: Any) -> None:
+    if not server.failures:
+        server.failures.append("process_request")
+        raise ValueError("process_request fails once")
+    type(server).process_request(server, request, address)
+
+
+def service_actions_tells(server: Any) -> None:
+    tell("service_actions")
+
+
+HOOKS = {
+    "verify_raises": ("verify_request", verify_raises),
+    "get_request_raises": ("get_request", get_request_raises),
+    "handle_error_raises": ("handle_error", handle_error_raises),
+    "handle_error_tells": ("handle_error", handle_error_tells),
+    "process_request_raises": ("process_request", process_request_raises),
+    "service_actions_tells": ("service_actions", service_actions_tells),
+}
+
+
+def no_thread(*_: Any) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def no_fork() -> int:
+    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+def build(text: str, options: dict[str, Any]) -> Any:
+    address = ("127.0.0.1", 0)
+    server: Any
+    if text.startswith("socketserver."):
+        cls = getattr(socketserver, text.removeprefix("socketserver."))
+        cls = type(cls.__name__, (cls,), {"request_queue_size": 128})
+        server = cls(address, Handler)
+    else:
+        server = TCPServer(address, Handler, strategy=parse(text))
+        server.grace_period = options["grace"]
+    server.failures = []
+    for name in options["hooks"]:
+        if name == "no_thread":
+            threading.Thread.start = no_thread  # type: ignore[method-assign, assignment]
+        elif name == "no_fork":
+            os.fork = no_fork
+        elif name == "no_pidfd":
+            del os.pidfd_open
+        else:
+            method, function = HOOKS[name]
+            setattr(server, method, function.__get__(server))
+    return server
+
+
+def serve(server: Any, options: dict[str, Any]) -> None:
+    error = None
+    try:
+        if options["requests"]:
+            for _ in range(options["requests"]):
+                server.handle_request()
+        else:
+            server.serve_forever(options["poll"])
+    except BaseException as exc:  # noqa: BLE001 - the test asks which
+        error = type(exc).__name__
+    tell("returned", error=error)
+
+
+def obey(server: Any) -> None:
+    """Call the methods that the standard input names, until its end."""
+    # Not by sys.stdin: a child must not inherit what is buffered, nor its lock.
+    rest = b""
+    while chunk := os.read(0, 4096):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            method, *arguments = line.decode().split()
+            error = None
+            started = time.monotonic()
+            try:
+                getattr(server, method)(*map(float, arguments))
+            except Exception as exc:  # noqa: BLE001 - the test asks which
+                error = type(exc).__name__
+            tell(method, ms=1000 * (time.monotonic() - started), error=error)
+
+
+def what_is_left(fds: int, threads: int, own_child: int) -> dict[str, Any]:
+    process = psutil.Process()
+    children = [child for child in process.children(recursive=True) if child.pid != own_child]
+    return {
+        "fds": process.num_fds() - fds,
+        "threads": threading.active_count() - threads,
+        "children": [(child.pid, child.status()) for child in children],
+    }
+
+
+def main() -> None:
+    text = sys.argv[1]
+    options = OPTIONS | json.loads(sys.argv[2] if len(sys.argv) > 2 else "{}")
+    logging.basicConfig(level=logging.INFO, format="%(process)d %(levelname)s %(message)s")
+    own_child = 0
+    if options["own_child"]:
+        own_child = os.fork()
+        if own_child == 0:
+            os.read(0, 1)
+            os._exit(7)
+    if options["nofile"]:
+        limit = psutil.Process().num_fds() + options["nofile"]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    fds, threads = psutil.Process().num_fds(), threading.active_count()
+    server = build(text, options)
+    signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
+    signal.signal(signal.SIGUSR1, lambda *_: server.server_close())
+    for method in options["before"]:
+        getattr(server, method)()
+    if options["unflushed"]:
+        sys.stdout.write(options["unflushed"] + "\n")
+    tell("listening", port=server.server_address[1])
+    try:
+        if options["thread"]:
+            thread = threading.Thread(target=serve, args=(server, options))
+            thread.start()
+            obey(server)
+            thread.join()
+        else:
+            serve(server, options)
+            if options["again"]:
+                tell("again")
+                serve(server, options)
+        tell("closing")
+        took = milliseconds(server.server_close)
+        tell("closed", ms=took, **what_is_left(fds, threads, own_child))
+        if own_child:
+            tell("own_child", status=os.waitstatus_to_exitcode(os.waitpid(own_child, 0)[1]))
+    except KeyboardInterrupt:
+        tell("interrupted", **what_is_left(fds, threads, own_child))
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):
+        main()

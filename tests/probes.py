@@ -1,0 +1,253 @@
+"""The tests' side of `probe.py`: starting it, talking to it, and seeing that nothing is left."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PATIENCE = 20.0
+"""How long a test waits for what must come, in seconds: long, for a loaded machine."""
+
+STRATEGIES = [
+    "Synchronous()",
+    "Threaded()",
+    "ThreadPool(4)",
+    "Forking()",
+    "Prefork(2)",
+    "Prefork(2, ThreadPool(4))",
+    "Prefork(2, Forking(10))",
+    "Prefork(2, Threaded(100))",
+]
+FORKING = [text for text in STRATEGIES if "ork" in text]
+PREFORKS = [text for text in STRATEGIES if text.startswith("Prefork")]
+CONCURRENT = [text for text in STRATEGIES if text not in ("Synchronous()", "Prefork(2)")]
+
+
+class Client:
+    """One connection to a probe."""
+
+    def __init__(self, port: int, timeout: float = PATIENCE) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+        self.reader = self.socket.makefile("rb")
+
+    def send(self, command: str) -> None:
+        self.socket.sendall(f"{command}\n".encode())
+
+    def receive(self) -> str | None:
+        """The next line; None at the end of file or a reset."""
+        try:
+            line = self.reader.readline()
+        except ConnectionResetError:
+            return None
+        return line.decode().rstrip("\n") if line else None
+
+    def ask(self, command: str) -> str | None:
+        self.send(command)
+        return self.receive()
+
+    def close(self) -> None:
+        self.reader.close()
+        self.socket.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Probe:
+    """A running `probe.py`, in a process group of its own."""
+
+    def __init__(self, strategy: str, patience: float = PATIENCE, **options: Any) -> None:
+        self.patience = PATIENCE
+        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self.seen: list[dict[str, Any]] = []
+        self._clients: list[Client] = []
+        self._unclaimed: list[dict[str, Any]] = []
+        self.output: list[str] = []
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `end`
+        self.process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("probe.py"), strategy, json.dumps(options)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            start_new_session=True,
+        )
+        self.pid = self.process.pid
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        self.tree: list[psutil.Process] = [psutil.Process(self.pid)]
+        try:
+            self.port: int = self.expect("listening")["port"]
+            self.patience = patience
+        except BaseException:
+            self.end()
+            raise
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            try:
+                self._events.put(json.loads(line))
+            except ValueError:
+                self.output.append(line.decode())
+        self._events.put(None)
+
+    def expect(self, event: str, **fields: Any) -> dict[str, Any]:
+        """Wait for an event that no earlier call has returned, and return it.
+
+        Events that come from several processes and threads have no order among each other.
+        """
+        deadline = time.monotonic() + self.patience
+        while True:
+            for found in self._unclaimed:
+                if found["event"] == event and fields.items() <= found.items():
+                    self._unclaimed.remove(found)
+                    return found
+            try:
+                found = self._events.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no {event!r} came: {self.seen}\n{self.log()}") from None
+            if found is None:
+                self._events.put(None)
+            assert found is not None, f"it ended without {event!r}: {self.seen}\n{self.log()}"
+            self.seen.append(found)
+            self._unclaimed.append(found)
+
+    def count(self, event: str) -> int:
+        return sum(each["event"] == event for each in self.seen)
+
+    def client(self, timeout: float | None = None) -> Client:
+        """A new connection, which `end` closes if nobody does."""
+        client = Client(self.port, self.patience if timeout is None else timeout)
+        self._clients.append(client)
+        return client
+
+    def clients(self, number: int) -> list[Client]:
+        return [self.client() for _ in range(number)]
+
+    def ask(self, command: str) -> str | None:
+        """Ask over a connection of its own."""
+        with self.client() as client:
+            return client.ask(command)
+
+    def tell(self, command: str) -> None:
+        """Have the main thread call a method, if the probe serves in a thread."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{command}\n".encode())
+        self.process.stdin.flush()
+
+    def end_of_commands(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def interrupt(self) -> None:
+        """What Ctrl-C in a terminal does: SIGINT to the whole group."""
+        os.killpg(self.pid, signal.SIGINT)
+
+    def children(self) -> list[psutil.Process]:
+        """The processes below the probe, zombies included."""
+        found: list[psutil.Process] = psutil.Process(self.pid).children(recursive=True)
+        self.tree += [child for child in found if child not in self.tree]
+        return found
+
+    def switches(self) -> int:
+        """How often its processes and threads have gone to sleep, which they do once a wake-up."""
+        return sum(
+            int(line.split()[1])
+            for process in [psutil.Process(self.pid), *self.children()]
+            for status in Path(f"/proc/{process.pid}/task").glob("*/status")
+            for line in status.read_text().splitlines()
+            if line.startswith("voluntary_ctxt_switches")
+        )
+
+    def wait_until_idle(self) -> None:
+        """Wait until all of it has slept through a few looks in a row."""
+        last = [-1, -2, -3]
+
+        def is_idle() -> bool:
+            last[:] = [*last[1:], self.switches()]
+            return len(set(last)) == 1
+
+        assert wait_until(is_idle)
+
+    def log(self) -> str:
+        self._log.flush()
+        self._log.seek(0)
+        return self._log.read()
+
+    def stop(self) -> dict[str, Any]:
+        """Stop it by SIGTERM, which calls `shutdown`; return what it told when it was closed."""
+        self.signal(signal.SIGTERM)
+        return self.closed()
+
+    def closed(self) -> dict[str, Any]:
+        found = self.expect("closed")
+        assert found["fds"] == 0, found
+        assert found["threads"] == 0, found
+        assert found["children"] == [], found
+        assert self.process.wait(self.patience) == 0, self.log()
+        return found
+
+    def end(self) -> None:
+        """Kill what is left of it, and close what is left on this side."""
+        for client in self._clients:
+            client.close()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.children()
+        for process in self.tree:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.wait()
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self._reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._log.close()
+
+
+@contextlib.contextmanager
+def probing(strategy: str, **options: Any) -> Iterator[Probe]:
+    probe = Probe(strategy, **options)
+    try:
+        yield probe
+    finally:
+        probe.end()
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Whether it has ended. One that nobody reaps is a zombie, which has ended too."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def wait_until(condition: Callable[[], bool], patience: float = PATIENCE) -> bool:
+    """Ask, at short intervals, for what no event tells: the state of another process."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
