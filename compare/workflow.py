@@ -9,6 +9,7 @@ import sys
 import time
 
 from rich.console import Console
+
 from serverstrategy import strategies
 
 from .command import FAILED, OK, WRONG_USE, complain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import select
@@ -168,6 +169,9 @@ class Children:
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            # What the parent has made is not the child's to collect, and looking at it would
+            # copy the pages that it is on.
+            gc.freeze()
             self._forget_siblings()
             status = main()
         except (SystemExit, KeyboardInterrupt):

@@ -22,6 +22,7 @@ import time
 from typing import Any
 
 import psutil
+
 from serverstrategy import StreamRequestHandler, TCPServer
 from serverstrategy.strategies import parse
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+
 from serverstrategy.compare.contestant import Contestant, ContestantError
 from serverstrategy.compare.driver_process import DriverError, DriverProcess
 from serverstrategy.compare.load import Load

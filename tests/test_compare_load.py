@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from serverstrategy.compare.load import AbandonedError, Load
 
 Peer = Callable[[socket.socket], object]

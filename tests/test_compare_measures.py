@@ -4,6 +4,7 @@ import random
 from collections import Counter
 
 import pytest
+
 from serverstrategy.compare.measures import Measures, of_run, percentile, together
 from serverstrategy.compare.outcome import Outcome
 from serverstrategy.compare.tree import Footprint

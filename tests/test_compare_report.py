@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 from rich.console import Console
+
 from serverstrategy.compare.comparison import Plan, Result, WorkloadResults
 from serverstrategy.compare.measures import Measures
 from serverstrategy.compare.report import explanation, show

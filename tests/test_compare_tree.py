@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+
 from serverstrategy.compare import tree as tree_module
 from serverstrategy.compare.tree import COUNTS_REAPED_CHILDREN, Footprint, ProcessTree
 

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from serverstrategy import BaseRequestHandler, Strategy, TCPServer
-from serverstrategy.strategies import Synchronous, Threaded, ThreadPool
 
 from probes import wait_until
+from serverstrategy import BaseRequestHandler, Strategy, TCPServer
+from serverstrategy.strategies import Synchronous, Threaded, ThreadPool
 
 PATIENCE = 20.0
 ANY_PORT = ("127.0.0.1", 0)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import serverstrategy
 from serverstrategy import BaseRequestHandler, Strategy, StreamRequestHandler, TCPServer
 from serverstrategy.strategies import Prefork, Synchronous, Threaded, ThreadPool

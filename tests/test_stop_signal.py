@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import psutil
 import pytest
+
 from serverstrategy import StopSignal
 
 # The other method has a thread of its own, and a process with threads should not be forked.
@@ -226,7 +227,7 @@ def _be_child(main: Callable[[], object]) -> NoReturn:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(int(PATIENCE))
         status = 0 if main() is True else 2
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - no child may return into the tests
         traceback.print_exc()
         sys.stderr.flush()
     finally:
@@ -388,100 +389,143 @@ def test_closing_is_no_cut(stop: StopSignal) -> None:
 
 # The death of the owner
 
+Main = Callable[[StopSignal, Callable[[], None]], object]
+
 
 class Family:
-    """An owner, killed with SIGKILL, and its children, which say what they heard of it."""
+    """An owner that is killed, its children, and what they say about it.
 
-    def __init__(self, *mains: Callable[[StopSignal], dict[str, Any]]) -> None:
+    Each main is called in a child with the signal and with what says that the child is ready for
+    the death of the owner. What it returns is what it heard. A main that is None stands for a
+    process of the application's own, which lives on and knows nothing of signals.
+    """
+
+    def __init__(self, mains: tuple[Main | None, ...]) -> None:
         self._mains = mains
         self._reports, self._report = os.pipe()
         self._release, self._hold = os.pipe()
-        self.pid = in_child(self._be_owner)
+        self._owner = in_child(self._be_owner)
         os.close(self._report)
         os.close(self._release)
 
+    def kill_owner(self) -> list[dict[str, Any]]:
+        """Kill the owner once its children are ready, and return what they heard."""
+        with os.fdopen(self._reports, "rb") as reports:
+            for _ in self._mains:
+                assert json.loads(reports.readline()) == "ready"
+            killed = time.monotonic()
+            os.kill(self._owner, signal.SIGKILL)
+            assert result(self._owner) == -signal.SIGKILL
+            heard = [json.loads(reports.readline()) for main in self._mains if main is not None]
+            assert all(each["at"] - killed < PATIENCE / 2 for each in heard)
+            os.close(self._hold)
+            assert reports.read() == b""  # at the end of file all of them are gone
+        return heard
+
     def _be_owner(self) -> bool:
-        # Not Python's, since a child of this process would close a copy of it only.
-        os.close(self._hold)
+        os.close(self._hold)  # so that only the test holds it, and can let the others go
         stop = StopSignal()
-        for name, main in enumerate(self._mains):
-            in_child(lambda name=name, main=main: self._be_child(name, main, stop))
+        for main in self._mains:
+            in_child(lambda main=main: self._be_child(main, stop))
         signal.pause()
         return False
 
-    def _be_child(
-        self, name: int, main: Callable[[StopSignal], dict[str, Any]], stop: StopSignal
-    ) -> bool:
-        self._say(child=name, heard="born")
-        self._say(child=name, **main(stop))
+    def _be_child(self, main: Main | None, stop: StopSignal) -> bool:
+        if main is None:
+            self._say_ready()
+            os.read(self._release, 1)
+        else:
+            heard = main(stop, self._say_ready)
+            self._say({"heard": heard, "at": time.monotonic()})
         return True
 
-    def _say(self, **what: Any) -> None:
+    def _say_ready(self) -> None:
+        self._say("ready")
+
+    def _say(self, what: Any) -> None:
         os.write(self._report, json.dumps(what).encode() + b"\n")
 
-    def stay(self, stop: StopSignal) -> dict[str, Any]:
-        """What a process of the application does: it lives on, and knows nothing of signals."""
-        os.read(self._release, 1)
-        return {}
 
-    def kill_owner(self) -> list[dict[str, Any]]:
-        """Kill the owner once its children are there, and return what they have heard."""
-        with os.fdopen(self._reports, "rb") as reports:
-            for _ in self._mains:
-                assert json.loads(reports.readline())["heard"] == "born"
-            killed = time.monotonic()
-            os.kill(self.pid, signal.SIGKILL)
-            assert result(self.pid) == -signal.SIGKILL
-            expected = sum(main is not Family.stay for main in self._mains)
-            heard = [json.loads(reports.readline()) for _ in range(expected)]
-            assert all(each["at"] - killed < PATIENCE / 2 for each in heard)
-            os.close(self._hold)
-            while reports.readline():  # to the end of file: all of them are gone
-                pass
-        return heard
-
-
-def listen(stop: StopSignal) -> dict[str, Any]:
-    before = stop.owner_is_lost()
+def listen(stop: StopSignal, ready: Callable[[], None]) -> object:
+    lost = stop.owner_is_lost()
+    ready()
     readable = is_readable(stop.fileno(), PATIENCE)
-    return {
-        "readable": readable,
-        "at": time.monotonic(),
-        "is_set": stop.is_set(),
-        "lost": [before, stop.owner_is_lost()],
-    }
+    return {"readable": readable, "set": stop.is_set(), "lost": [lost, stop.owner_is_lost()]}
 
 
-def wait_for_loss(stop: StopSignal) -> dict[str, Any]:
-    stop.wait_for_owner_loss()
-    return {"at": time.monotonic(), "lost": stop.owner_is_lost()}
+LOSS = {"readable": True, "set": True, "lost": [False, True]}
 
 
-def wait_for_cut(stop: StopSignal) -> dict[str, Any]:
-    return {"cut": stop.wait_for_cut(), "at": time.monotonic()}
-
-
-def stay(stop: StopSignal) -> dict[str, Any]:
-    raise NotImplementedError
-
-
-def killed(*mains: Callable[[StopSignal], dict[str, Any]]) -> list[dict[str, Any]]:
-    return Family(*mains).kill_owner()
-
-
-def _check_heard(heard: dict[str, Any]) -> None:
-    assert heard["readable"]
-    assert heard["is_set"]
-    assert heard["lost"] == [False, True]
+def heard_by(*mains: Main | None) -> list[Any]:
+    return [each["heard"] for each in Family(mains).kill_owner()]
 
 
 def test_a_child_hears_the_death_of_the_owner() -> None:
-    (heard,) = killed(listen)
-    _check_heard(heard)
+    assert heard_by(listen) == [LOSS]
 
 
 def test_siblings_do_not_hide_the_death_of_the_owner() -> None:
-    heard = killed(listen, listen, listen)
-    assert {each["child"] for each in heard} == {0, 1, 2}
-    for each in heard:
-        _check_heard(each)
+    assert heard_by(listen, listen, listen) == [LOSS, LOSS, LOSS]
+
+
+def test_a_process_of_the_application_does_not_hide_the_death_of_the_owner() -> None:
+    assert heard_by(None, listen, None) == [LOSS]
+
+
+def test_a_child_of_a_child_hears_the_death_of_the_owner() -> None:
+    def have_a_child_listen(stop: StopSignal, ready: Callable[[], None]) -> object:
+        return result(in_child(lambda: listen(stop, ready) == LOSS))
+
+    assert heard_by(have_a_child_listen) == [0]
+
+
+def test_a_part_hears_the_death_of_the_owner() -> None:
+    reports, report = os.pipe()
+
+    def be_owner() -> bool:
+        part = StopSignal().child()
+        in_child(lambda: listen_to(part))
+        signal.pause()
+        return False
+
+    def listen_to(part: StopSignal) -> bool:
+        heard = listen(part, lambda: os.write(report, b"ready ") and None)
+        return os.write(report, b"heard" if heard == LOSS else b"missed") > 0
+
+    pid = in_child(be_owner)
+    os.close(report)
+    with os.fdopen(reports, "rb") as heard:
+        assert heard.read(6) == b"ready "
+        os.kill(pid, signal.SIGKILL)
+        assert result(pid) == -signal.SIGKILL
+        assert heard.read() == b"heard"
+
+
+def test_waiting_for_the_loss_ends_with_the_owner() -> None:
+    def wait(stop: StopSignal, ready: Callable[[], None]) -> object:
+        stop.set()  # a stop is no loss
+        assert not stop.owner_is_lost()
+        ready()
+        stop.wait_for_owner_loss()
+        return stop.owner_is_lost()
+
+    assert heard_by(wait, wait) == [True, True]
+
+
+def test_waiting_for_a_cut_ends_with_the_owner() -> None:
+    def wait(stop: StopSignal, ready: Callable[[], None]) -> object:
+        ready()
+        return stop.wait_for_cut()
+
+    assert heard_by(wait) == [False]
+
+
+def test_asking_a_dead_owner_is_no_error() -> None:
+    def ask(stop: StopSignal, ready: Callable[[], None]) -> object:
+        heard = listen(stop, ready)
+        stop.ask()
+        stop.cut()
+        stop.close()
+        return heard
+
+    assert heard_by(ask) == [LOSS]

@@ -1,0 +1,89 @@
+"""What the documentation shows works, and what it points to is there."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serverstrategy import StreamRequestHandler, TCPServer
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_the_first_example_serves() -> None:
+    first = blocks(ROOT / "README.md")[0]
+    assert len(first.splitlines()) == 10
+    program = first.replace("9000", "0").replace(
+        "    server.serve_forever()",
+        "    print(server.server_address[1], flush=True)\n    server.serve_forever()",
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        address = ("127.0.0.1", int(process.stdout.readline()))
+        with socket.create_connection(address, 20) as client:
+            client.sendall(b"hello\n")
+            assert client.recv(100) == b"hello\n"
+        process.send_signal(signal.SIGINT)
+        # By Ctrl-C it ends as any Python program does: killed by the signal, after the clean-up.
+        assert process.wait(20) == -signal.SIGINT
+
+
+def test_the_example_of_parse_holds() -> None:
+    exec(blocks(ROOT / "README.md")[1], {})
+
+
+def test_the_strategy_of_the_contract_page_works() -> None:
+    *_, thread_each, limit = blocks(ROOT / "docs" / "contract.md")
+    names: dict[str, Any] = {}
+    exec(thread_each + "\n" + limit, names)
+
+    class Echo(StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(self.rfile.readline())
+
+    server = TCPServer(("127.0.0.1", 0), Echo, strategy=names["ThreadEach"]())
+    with server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        clients = [socket.create_connection(server.server_address, 20) for _ in range(3)]
+        for client in clients:
+            client.sendall(b"hello\n")
+            assert client.recv(100) == b"hello\n"
+            client.close()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_is_python(page: Path) -> None:
+    for block in blocks(page):
+        compile(textwrap.dedent(block), page, "exec")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def test_the_two_commands_are_one_line_each() -> None:
+    commands = re.findall(
+        r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert [command.count("\n") for command in commands[:2]] == [1, 1]
+    assert commands[0].endswith("serverstrategy compare\n")
+    assert commands[1].endswith("-m pytest\n")

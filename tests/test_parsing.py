@@ -1,0 +1,390 @@
+"""Strategies from text: `parse` reads what `repr` writes, and refuses everything else clearly."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from serverstrategy import Strategy
+from serverstrategy.strategies import Forking, Prefork, Synchronous, Threaded, ThreadPool, parse
+
+NAMES = ["Synchronous", "Threaded", "ThreadPool", "Forking", "Prefork"]
+
+# What repr writes, which parse reads back to the same.
+ROUND_TRIPS = [
+    "Synchronous()",
+    "Threaded()",
+    "Threaded(1)",
+    "Threaded(100)",
+    "Threaded(1000000000000)",
+    "ThreadPool(1)",
+    "ThreadPool(8)",
+    "ThreadPool(8, 1)",
+    "ThreadPool(1, 1000)",
+    "Forking()",
+    "Forking(1)",
+    "Forking(10)",
+    "Prefork(1, Synchronous())",
+    "Prefork(4, Synchronous())",
+    "Prefork(4, ThreadPool(8))",
+    "Prefork(4, ThreadPool(8, 2))",
+    "Prefork(2, Forking(10))",
+    "Prefork(2, Forking())",
+    "Prefork(2, Threaded(100))",
+    "Prefork(2, Threaded())",
+]
+
+
+def attributes(strategy: Strategy) -> dict[str, Any]:
+    """The arguments that built it."""
+    public = {name: value for name, value in vars(strategy).items() if not name.startswith("_")}
+    return {
+        name: attributes(value) if isinstance(value, Strategy) else value
+        for name, value in public.items()
+    } | {"": type(strategy)}
+
+
+@pytest.mark.parametrize("text", ROUND_TRIPS)
+def test_repr_and_parse_are_each_others_inverse(text: str) -> None:
+    strategy = parse(text)
+    assert repr(strategy) == text
+    assert attributes(parse(repr(strategy))) == attributes(strategy)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "text"),
+    [
+        (Synchronous(), "Synchronous()"),
+        (Threaded(), "Threaded()"),
+        (Threaded(limit=None), "Threaded()"),
+        (Threaded(limit=7), "Threaded(7)"),
+        (ThreadPool(3), "ThreadPool(3)"),
+        (ThreadPool(threads=3, waiting=0), "ThreadPool(3)"),
+        (ThreadPool(waiting=5, threads=3), "ThreadPool(3, 5)"),
+        (Forking(), "Forking()"),
+        (Forking(limit=40), "Forking()"),
+        (Forking(limit=41), "Forking(41)"),
+        (Prefork(workers=2), "Prefork(2, Synchronous())"),
+        (Prefork(inner=Threaded(5), workers=3), "Prefork(3, Threaded(5))"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_repr_writes_what_differs_from_the_defaults(strategy: Strategy, text: str) -> None:
+    assert repr(strategy) == text
+
+
+def test_the_repr_of_the_defaults_says_how_many() -> None:
+    assert repr(ThreadPool()) == f"ThreadPool({ThreadPool().threads})"
+    assert repr(Prefork()) == f"Prefork({Prefork().workers}, Synchronous())"
+
+
+@pytest.mark.parametrize("strategy", [ThreadPool(), Prefork(), Prefork(inner=ThreadPool())])
+def test_the_defaults_make_the_round_trip(strategy: Strategy) -> None:
+    assert attributes(parse(repr(strategy))) == attributes(strategy)
+
+
+def test_the_repr_of_a_strategy_of_the_users_own() -> None:
+    class Mine(Strategy):
+        def __init__(
+            self, first: int, second: int = 2, *, third: str = "3", fourth: int = 4
+        ) -> None:
+            self.first, self.second, self.third, self.fourth = first, second, third, fourth
+
+    assert repr(Mine(1)) == "Mine(1)"
+    assert repr(Mine(1, 3)) == "Mine(1, 3)"
+    assert repr(Mine(1, third="x")) == "Mine(1, third='x')"
+    assert repr(Mine(1, 2, fourth=5)) == "Mine(1, fourth=5)"
+    assert repr(Mine(1, 0, third="x", fourth=0)) == "Mine(1, 0, third='x', fourth=0)"
+    assert repr(Strategy()) == "Strategy()"
+
+
+# Other spellings
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("Synchronous", "Synchronous()"),
+        ("Threaded", "Threaded()"),
+        ("Forking", "Forking()"),
+        ("Threaded(None)", "Threaded()"),
+        ("Threaded(limit=None)", "Threaded()"),
+        ("Threaded(limit=5)", "Threaded(5)"),
+        ("ThreadPool(threads=4, waiting=2)", "ThreadPool(4, 2)"),
+        ("ThreadPool(waiting=2, threads=4)", "ThreadPool(4, 2)"),
+        ("ThreadPool(4, waiting=2)", "ThreadPool(4, 2)"),
+        ("Prefork(3)", "Prefork(3, Synchronous())"),
+        ("Prefork(3, Threaded)", "Prefork(3, Threaded())"),
+        ("Prefork(3, None)", "Prefork(3, Synchronous())"),
+        ("Prefork(3, inner=Threaded)", "Prefork(3, Threaded())"),
+        ("Prefork(inner=Forking(limit=2), workers=3)", "Prefork(3, Forking(2))"),
+        ("  Threaded ( 5 )  ", "Threaded(5)"),
+        ("Threaded(5,)", "Threaded(5)"),
+        ("Threaded(\n    5\n)\n", "Threaded(5)"),
+        ("\tThreaded", "Threaded()"),
+        ("(Threaded(5))", "Threaded(5)"),
+        ("Threaded(1_000)", "Threaded(1000)"),
+    ],
+)
+def test_other_spellings(text: str, meaning: str) -> None:
+    assert repr(parse(text)) == meaning
+
+
+@pytest.mark.parametrize("name", ["ThreadPool", "Prefork"])
+def test_a_bare_name_means_the_defaults(name: str) -> None:
+    assert repr(parse(name)) == repr(parse(f"{name}()"))
+
+
+def test_each_call_builds_another_strategy() -> None:
+    assert parse("Threaded") is not parse("Threaded")
+
+
+# Bad texts
+
+
+def message(text: str) -> str:
+    with pytest.raises(ValueError, match=r".") as raised:
+        parse(text)
+    assert type(raised.value) is ValueError
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "bad"),
+    [
+        ("Nonsense", "'Nonsense'"),
+        ("Nonsense()", "'Nonsense'"),
+        ("Nonsense(4, Threaded())", "'Nonsense'"),
+        ("Prefork(4, Nonsense(8))", "'Nonsense'"),
+        ("Prefork(4, inner=Nonsense)", "'Nonsense'"),
+        ("Prefork(Nonsense)", "'Nonsense'"),
+        ("int", "'int'"),
+        ("int('4')", "4"),
+        ("Strategy()", "'Strategy'"),
+        ("parse", "'parse'"),
+        ("__import__", "'__import__'"),
+        ("", "''"),
+        ("   ", "'   '"),
+        ("()", "()"),
+        ("4", "'4'"),
+        ("None", "'None'"),
+        ("True", "'True'"),
+        ("-4", "'-4'"),
+        ("Threaded, Threaded", "Threaded, Threaded"),
+        ("Threaded Threaded", "'Threaded Threaded'"),
+        ("Threaded\nThreaded", r"'Threaded\nThreaded'"),
+        ("Threaded; Threaded", "'Threaded; Threaded'"),
+        ("Threaded(", "'Threaded('"),
+        ("Threaded)", "'Threaded)'"),
+        ("Threaded(5", "'Threaded(5'"),
+        ("Threaded(limit=)", "'Threaded(limit=)'"),
+        ("Threaded(5)()", "'Threaded(5)()'"),
+        ("Threaded.limit", "'Threaded.limit'"),
+        ("Threaded().drain", "'Threaded().drain'"),
+        ("strategies.Threaded()", "'strategies.Threaded()'"),
+        ("Threaded[5]", "'Threaded[5]'"),
+        ("Threaded if 1 else Forking", "'Threaded if 1 else Forking'"),
+        ("Threaded or Forking", "'Threaded or Forking'"),
+        ("lambda: Threaded()", "'lambda: Threaded()'"),
+        ("(x := Threaded())", "x := Threaded()"),
+        ("x = Threaded()", "'x = Threaded()'"),
+        ("import os", "'import os'"),
+        ("[Threaded() for x in y]", "'[Threaded() for x in y]'"),
+        ("f'{Threaded()}'", "{Threaded()}"),
+        ("await Threaded()", "'await Threaded()'"),
+        ("'Threaded()'", "'Threaded()'"),
+        ("Threaded('5')", "'5'"),
+        ("Threaded(b'5')", "b'5'"),
+        ("Threaded(5.0)", "'5.0'"),
+        ("Threaded(5j)", "'5j'"),
+        ("Threaded(...)", "'...'"),
+        ("Threaded(+5)", "'+5'"),
+        ("Threaded(~5)", "'~5'"),
+        ("Threaded(--5)", "'--5'"),
+        ("Threaded(2 + 3)", "'2 + 3'"),
+        ("Threaded(2 ** 99)", "'2 ** 99'"),
+        ("Threaded([5])", "'[5]'"),
+        ("Threaded(*[5])", "'*[5]'"),
+        ("Threaded(limit=[5])", "'[5]'"),
+        ("Threaded(\0)", r"'Threaded(\x00)'"),
+        ("Threaded(\udc80)", r"'Threaded(\udc80)'"),
+        (
+            "Thread\N{LATIN SMALL LETTER E WITH ACUTE}d",
+            "'Thread\N{LATIN SMALL LETTER E WITH ACUTE}d'",
+        ),
+        ("Threaded\N{FULLWIDTH LEFT PARENTHESIS})", "'Threaded\N{FULLWIDTH LEFT PARENTHESIS})'"),
+    ],
+)
+def test_a_bad_text_names_the_bad_part_and_lists_the_strategies(text: str, bad: str) -> None:
+    said = message(text)
+    assert bad in said
+    assert f"the strategies are {', '.join(NAMES)}" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "bad"),
+    [
+        ("Threaded(0)", "Threaded", "0"),
+        ("Threaded(-5)", "Threaded", "-5"),
+        ("Threaded(True)", "Threaded", "True"),
+        ("Threaded(Forking)", "Threaded", "Forking()"),
+        ("Threaded(1, 2)", "Threaded", "positional"),
+        ("Threaded(workers=2)", "Threaded", "'workers'"),
+        ("Threaded(5, limit=5)", "Threaded", "'limit'"),
+        ("Synchronous(1)", "Synchronous", "arguments"),
+        ("Synchronous(limit=1)", "Synchronous", "arguments"),
+        ("ThreadPool(0)", "ThreadPool", "threads must be at least 1, not 0"),
+        ("ThreadPool(1, -1)", "ThreadPool", "waiting must be at least 0, not -1"),
+        ("ThreadPool(1, None)", "ThreadPool", "None"),
+        ("Forking(None)", "Forking", "None"),
+        ("Forking(0)", "Forking", "limit must be at least 1, not 0"),
+        ("Prefork(0)", "Prefork", "workers must be at least 1, not 0"),
+        ("Prefork(ThreadPool(8))", "Prefork", "ThreadPool(8)"),
+        ("Prefork(2, 3)", "Prefork", "3"),
+        ("Prefork(2, Prefork(2))", "Prefork", "Prefork inside Prefork"),
+        ("Prefork(2, Threaded(0))", "Threaded", "limit must be at least 1, not 0"),
+        ("Threaded(**{})", "Threaded", "**"),
+    ],
+)
+def test_a_bad_argument_is_told_with_the_strategy_that_refuses_it(
+    text: str, name: str, bad: str
+) -> None:
+    said = message(text)
+    assert name in said
+    assert bad in said
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("threaded", "Threaded"),
+        ("THREADED()", "Threaded"),
+        ("Treaded()", "Threaded"),
+        ("Threadpool(8)", "ThreadPool"),
+        ("Thread_Pool(8)", "ThreadPool"),
+        ("ThreadPol", "ThreadPool"),
+        ("synchronus", "Synchronous"),
+        ("forking", "Forking"),
+        ("Fork", "Forking"),
+        ("PreFork(4)", "Prefork"),
+        ("Prefork(4, threadPool(8))", "ThreadPool"),
+        ("PreForking(2)", "Prefork"),
+    ],
+)
+def test_a_wrong_name_gets_a_proposal(text: str, meant: str) -> None:
+    assert f"(did you mean '{meant}'?)" in message(text)
+
+
+@pytest.mark.parametrize("text", ["Nonsense", "x", "Gevent(100)", "_", "q" * 1000])
+def test_a_name_that_is_like_none_gets_no_proposal(text: str) -> None:
+    assert "did you mean" not in message(text)
+
+
+def test_a_keyword_that_comes_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="limit"):
+        parse("Threaded(limit=1, limit=2)")
+
+
+def test_the_name_is_told_before_its_arguments() -> None:
+    with pytest.raises(ValueError, match="there is no strategy 'Gevent'"):
+        parse("Gevent('8')")
+
+
+@pytest.mark.parametrize("text", [None, 4, b"Threaded()", ["Threaded()"], Threaded(), Threaded])
+def test_what_is_no_text_is_refused(text: Any) -> None:
+    with pytest.raises(TypeError, match="text must be a str"):
+        parse(text)
+
+
+# Hostile texts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__import__('os').mkdir(PATH)",
+        "Threaded(__import__('os').mkdir(PATH))",
+        "Threaded(limit=__import__('os').mkdir(PATH))",
+        "Threaded(**{'limit': __import__('os').mkdir(PATH)})",
+        "Threaded(*[__import__('os').mkdir(PATH)])",
+        "[__import__('os').mkdir(PATH) for x in (1,)]",
+        "(lambda: __import__('os').mkdir(PATH))()",
+        "exec('import os; os.mkdir(' + repr(PATH) + ')')",
+        "open(PATH, 'w')",
+        "Threaded(open(PATH, 'w'))",
+        "f'{open(PATH, chr(119))}'",
+        "Threaded.__init__.__globals__['__builtins__']['open'](PATH, 'w')",
+    ],
+)
+def test_nothing_is_evaluated(text: str, tmp_path: Any) -> None:
+    path = tmp_path / "made"
+    evil = text.replace("PATH", repr(str(path)))
+    compile(evil, "evil", "eval")  # it is good Python, which would do harm
+    message(evil)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("depth", [50, 90, 150, 500, 5000, 100_000])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("(", ")"),
+        ("[", "]"),
+        ("-", ""),
+        ("not ", ""),
+        ("Prefork(2, ", ")"),
+        ("Prefork(inner=", ")"),
+        ("", ".x"),
+        ("", "()"),
+        ("", "[0]"),
+        ("", " + 1"),
+        ("", " or 1"),
+        ("lambda: ", ""),
+        ("Threaded(", ""),
+        ("{", ""),
+    ],
+    ids=lambda part: part.strip() or "none",
+)
+def test_a_deep_text_is_refused(before: str, after: str, depth: int) -> None:
+    if before == "(" and depth < 200:
+        assert repr(parse(before * depth + "Threaded" + after * depth)) == "Threaded()"
+    else:
+        message(before * depth + "1" + after * depth)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Threaded(" + "9" * 10_000 + ")",
+        "9" * 10_000,
+        "x" * 1_000_000,
+        "Threaded(" + "1, " * 100_000 + ")",
+        "Threaded(x=" + "'y'" * 10_000 + ")",
+        "Threaded(" + " " * 1_000_000,
+        "'" * 100_001,
+        "\\" * 10_000,
+        "\n" * 10_000 + "(",
+    ],
+    ids=range(9),
+)
+def test_a_huge_text_is_refused(text: str) -> None:
+    message(text)
+
+
+def test_a_huge_number_is_told_or_taken_but_never_a_crash() -> None:
+    with pytest.raises(ValueError, match="Threaded"):
+        parse("Threaded(-0x" + "f" * 10_000 + ")")
+
+
+# Without fork
+
+
+@pytest.mark.parametrize("text", ["Forking()", "Prefork(2)", "Prefork(2, Threaded())", "Prefork"])
+def test_a_platform_without_fork_is_no_mistake_of_the_text(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "fork")
+    with pytest.raises(OSError, match=r"needs os\.fork.*use ThreadPool or Threaded"):
+        parse(text)
