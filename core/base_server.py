@@ -80,10 +80,13 @@ class BaseServer(Handling):
         ownership.check_strategy(strategy)
         if self._serving.thread is not None:
             raise RuntimeError("the strategy of a server cannot be replaced while it serves")
-        ownership.claim(strategy, self)
-        if strategy is not self._strategy:
-            self._strategy.drain(self, self.grace_period)
-            ownership.release(self._strategy, self)
+        before = self._strategy
+        if not self._is_drained:
+            ownership.claim(strategy, self)
+            if strategy is not before:
+                before.drain(self, self.grace_period)
+                ownership.release(before, self)
+                ownership.claim(strategy, self)  # one of the two may be a part of the other
         self._strategy = strategy
 
     # For the caller

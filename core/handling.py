@@ -32,6 +32,7 @@ class Handling(Hooks):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Hand the connection to the strategy."""
+        self.in_flight.take(request)
         # The protocol is what BaseServer offers, which is the only subclass.
         self._strategy.process_request(self, request, client_address)  # type: ignore[arg-type]
 
@@ -71,12 +72,12 @@ class Handling(Hooks):
         except Exception:  # noqa: BLE001 - handle_error is for any of them
             self._report(request, client_address)
         finally:
-            # What a handler has got, the handler's side closes.
-            if (
-                not handed_over
-                and request in self.in_flight
-                and not self.in_flight.is_begun(request)
-            ):
+            if handed_over:
+                # A process_request that is overridden may do it all by itself, as it did when
+                # there were no strategies; then it is its own business, and not waited for.
+                self.in_flight.remove_unless_taken(request)
+            elif request in self.in_flight and not self.in_flight.is_begun(request):
+                # What a handler has got, the handler's side closes.
                 self._end(request)
 
     def complete_request(self, request: Any, client_address: Any) -> None:
@@ -97,33 +98,28 @@ class Handling(Hooks):
         """Call `handle_error`, which a subclass may have got wrong."""
         try:
             self.handle_error(request, client_address)
-        except Exception:
-            _logger.exception("handle_error failed for the connection from %s", client_address)
-        except BaseException:
-            if self._is_the_callers():
-                raise
-            _logger.exception("handle_error failed for the connection from %s", client_address)
+        except BaseException as error:  # noqa: BLE001 - _log decides
+            self._log(error, "handle_error failed for the connection from %s", client_address)
 
     def _end(self, request: Any) -> None:
+        """Call `shutdown_request`, which a subclass may have got wrong."""
         try:
             self.shutdown_request(request)
-        except Exception:
-            _logger.exception("shutdown_request failed")
+        except BaseException as error:  # noqa: BLE001 - _log decides
             try:
                 self.close_request(request)
             except Exception:
                 _logger.exception("close_request failed")
+            self._log(error, "shutdown_request failed")
         finally:
             self.in_flight.remove(request)
+
+    def _log(self, error: BaseException, message: str, *arguments: object) -> None:
+        """Log what costs one connection; let through what is meant for the caller."""
+        if not isinstance(error, Exception) and self._is_the_callers():
+            raise error
+        _logger.error(message, *arguments, exc_info=error)
 
     def _is_the_callers(self) -> bool:
         """Whether this is the thread of the application's own call, which wants its Ctrl-C."""
         return not self._is_child and self._serving.is_caller()
-
-    def _forget(self, request: Any) -> None:
-        """Strike off a connection that was closed before any handler of ours had it.
-
-        So a `process_request` that is overridden and handles by itself is not waited for.
-        """
-        if not self.in_flight.is_begun(request):
-            self.in_flight.remove(request)

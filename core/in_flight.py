@@ -22,16 +22,18 @@ class Connection:
         request: what `get_request` returned: a connected socket, for a stream server.
         client_address: the peer, as `get_request` returned it.
         started: when it was accepted, in seconds of `time.monotonic`.
+        is_taken: whether the strategy has it.
         thread: the identifier of the thread that runs its handler; None while it waits for one.
         child: the process identifier of the child that handles it; None if this process does.
     """
 
-    __slots__ = ("child", "client_address", "request", "started", "thread")
+    __slots__ = ("child", "client_address", "is_taken", "request", "started", "thread")
 
     def __init__(self, request: Any, client_address: Any) -> None:
         self.request = request
         self.client_address = client_address
         self.started = time.monotonic()
+        self.is_taken = False
         self.thread: int | None = None
         self.child: int | None = None
 
@@ -90,12 +92,19 @@ class InFlight:
             self._connections[id(request)] = connection
         return connection
 
+    def take(self, request: Any) -> None:
+        """Note that the strategy has the connection from here on."""
+        connection = self._connections.get(id(request))
+        if connection is not None:
+            connection.is_taken = True
+
     def begin(self, request: Any, client_address: Any) -> None:
         """Note that the calling thread handles the connection from here on."""
         with self._lock:
             connection = self._connections.get(id(request))
             if connection is None:
                 connection = self.add(request, client_address)
+            connection.is_taken = True
             connection.thread = threading.get_ident()
             self._notify()
 
@@ -112,6 +121,13 @@ class InFlight:
         return connection is not None and (
             connection.thread is not None or connection.child is not None
         )
+
+    def remove_unless_taken(self, request: Any) -> None:
+        """Strike a connection off that somebody else took over, past the strategy."""
+        with self._lock:
+            connection = self._connections.get(id(request))
+            if connection is not None and not connection.is_taken:
+                self.remove(request)
 
     def remove(self, request: Any) -> None:
         """Strike a connection off: it is closed. Unknown ones are ignored."""

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from . import ownership
 from .base_server import BaseServer
 from .strategy import Strategy
 
@@ -63,7 +64,11 @@ class TCPServer(BaseServer):
         super().__init__(server_address, RequestHandlerClass, strategy=strategy)
         if self._family_is_ours() and _is_ipv6_literal(server_address):
             self.address_family = socket.AF_INET6
-        self.socket = socket.socket(self.address_family, self.socket_type)
+        try:
+            self.socket = socket.socket(self.address_family, self.socket_type)
+        except BaseException:
+            ownership.release(self._strategy, self)
+            raise
         if bind_and_activate:
             try:
                 self.server_bind()
@@ -106,7 +111,6 @@ class TCPServer(BaseServer):
     def close_request(self, request: Any) -> None:
         """Close this process's copy of the connection."""
         request.close()
-        self._forget(request)
 
     def _family_is_ours(self) -> bool:
         owner = next(cls for cls in type(self).__mro__ if "address_family" in vars(cls))

@@ -113,7 +113,8 @@ class StopSignal:
 
     def owner_is_lost(self) -> bool:
         """Whether this is a forked process whose owner is gone. Never blocks."""
-        return not self._is_owner() and self._poll(0, timeout=0)
+        is_open = self._child_end.fileno() >= 0
+        return is_open and not self._is_owner() and self._poll(0, timeout=0)
 
     def leave_siblings(self) -> None:
         """Close the descriptors of the other parts. For the forked process that is this part."""

@@ -16,6 +16,7 @@ class Watched(Protocol):
 
     def fileno(self) -> int:
         """The descriptor that is readable when there is something to do."""
+        raise NotImplementedError
 
     def tick(self) -> float | None:
         """Seconds after which to call `check` without being told; None: only when told."""
@@ -40,6 +41,7 @@ class Server(Protocol):
 
     def fileno(self) -> int:
         """The listener's descriptor."""
+        raise NotImplementedError
 
     def accept_until_stopped(self, stop: StopSignal) -> None:
         """Accept, one connection at a time, until `stop` is heard.
@@ -95,6 +97,7 @@ class Server(Protocol):
         Returns:
             Whether everything ended by itself.
         """
+        raise NotImplementedError
 
 
 class Strategy:
