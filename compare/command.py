@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,13 +10,9 @@ from types import FrameType
 from typing import NoReturn
 
 from .options import parse_options
+from .status import INTERRUPTED, WRONG_USE, complain
 
 EXTRAS = ("rich", "psutil")
-
-OK = 0
-FAILED = 1
-WRONG_USE = 2
-INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(argv: Sequence[str]) -> int:
@@ -47,12 +42,6 @@ def main(argv: Sequence[str]) -> int:
         if name not in EXTRAS:
             raise
         return complain(f"needs {name}: pip install 'serverstrategy[compare]'", WRONG_USE)
-
-
-def complain(text: str, status: int) -> int:
-    """Say on standard error what is wrong, in one line; returns `status`."""
-    print(f"serverstrategy compare: {text}", file=sys.stderr)
-    return status
 
 
 @contextmanager

@@ -12,12 +12,12 @@ from rich.console import Console
 
 from serverstrategy import strategies
 
-from .command import FAILED, OK, WRONG_USE, complain
 from .comparison import Entry, Plan, WorkloadResults, compare
 from .options import Options, first_twice
 from .progress import ProgressBar
 from .record import RecordFile, record
 from .report import explanation, show
+from .status import FAILED, OK, WRONG_USE, complain
 from .workloads import calibrate
 
 

@@ -4,14 +4,40 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from .in_flight import InFlight
+from .shortage import Shortage
+from .stop_signal import StopSignal
+from .strategy import Server, Strategy, Watched
 from .waiter import Waiter
 
-if TYPE_CHECKING:
-    from .base_server import BaseServer
-    from .stop_signal import StopSignal
-    from .strategy import Watched
+
+class AcceptingServer(Server, Protocol):
+    """What an acceptor asks of its server, beyond what a strategy may."""
+
+    in_flight: InFlight
+    shortage: Shortage
+    watched: tuple[Watched, ...]
+
+    @property
+    def strategy(self) -> Strategy:
+        """The object that runs the handlers."""
+        raise NotImplementedError
+
+    def is_closed(self) -> bool:
+        """Whether there is nothing more to accept from."""
+        raise NotImplementedError
+
+    def service_interval(self) -> float | None:
+        """How often `service_actions` is due, in seconds; None: never."""
+        raise NotImplementedError
+
+    def service_actions(self) -> None:
+        """What is due then."""
+
+    def _handle_request_noblock(self) -> None:
+        """Accept one connection if there is one and there is room, and hand it on."""
 
 
 class Acceptor:
@@ -26,7 +52,7 @@ class Acceptor:
         OSError: no file descriptor is left (EMFILE, ENFILE).
     """
 
-    def __init__(self, server: BaseServer) -> None:
+    def __init__(self, server: AcceptingServer) -> None:
         self.thread = threading.get_ident()
         self._server = server
         self._waiter = Waiter()
@@ -36,14 +62,15 @@ class Acceptor:
     def run(self, stop: StopSignal) -> None:
         """Accept until `stop` is heard, or until the listener is closed."""
         server = self._server
-        stop_fd = stop.fileno()
-        self._waiter.watch(stop_fd)
+        stop_fds = set(stop.filenos())
+        for fd in stop_fds:
+            self._waiter.watch(fd)
         with self._waiter:
             server.mark_serving()
             while not server.is_closed():
                 timeout = server.service_interval()
                 ready = self._wait(timeout)
-                if stop_fd in ready and stop.is_set():
+                if not stop_fds.isdisjoint(ready) and stop.is_set():
                     break
                 if self._listener in ready:
                     server._handle_request_noblock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 import time
@@ -60,6 +61,7 @@ class BaseServer(Handling):
         self._is_closed = False
         self._is_drained = False
         self._is_child = False
+        self._pid = os.getpid()
         self._unblocked: socket.socket | None = None
         self._timeout_before: float | None = None
         ownership.claim(self._strategy, self)
@@ -103,8 +105,10 @@ class BaseServer(Handling):
             ValueError: the server is closed.
             OSError: no file descriptor is left to begin with (EMFILE, ENFILE).
         """
-        stop = self._serving.begin(poll_interval)
+        self._belong_to_this_process()
+        entered: list[int] = []
         try:
+            stop = self._serving.begin(poll_interval, entered)
             if stop is None:
                 return
             if self.is_closed():
@@ -112,10 +116,15 @@ class BaseServer(Handling):
             self._unblock_listener()
             self._strategy.serve(self, stop)
         finally:
-            self._serving.end()
+            if entered:
+                self._serving.end()
 
     def shutdown(self) -> None:
-        """Stop `serve_forever`, and wait until nothing more is accepted.
+        """Stop `serve_forever`, and wait until it has returned.
+
+        Where the thread that accepts is busy with a handler (`Synchronous`), it waits no longer
+        than until that is so: such a thread asks for the stop before it accepts again. Workers are
+        told to stop; a connection that one of them accepts at that moment is still handled.
 
         May be called more than once and from anywhere: from any thread; from a handler, a signal
         handler or the serving thread, which are not made to wait for themselves; from a child
@@ -146,6 +155,7 @@ class BaseServer(Handling):
         """
         if self.is_closed():
             raise ValueError("handle_request() on a server that is closed: build another")
+        self._belong_to_this_process()
         timeouts = (self.timeout, self._unblock_listener())
         shortest = min((each for each in timeouts if each is not None), default=None)
         with self._serving.caller(self) as acceptor:
@@ -162,15 +172,22 @@ class BaseServer(Handling):
         An exception meanwhile, such as a second Ctrl-C, cuts at once. In a handler, it does not
         wait for that handler; the next call elsewhere does. May be called from any thread, more
         than once.
+
+        In a child or a worker it asks the parent to stop serving, and closes the listener in this
+        process. In any other process that was forked from the server's it does the latter only.
         """
-        if self._is_child:
+        if self._pid != os.getpid():
+            self.socket.close()
+        elif self._is_child:
             self._serving.stop_now()
             self.socket.close()
         elif not self._is_drained:
+            in_a_handler = self.in_flight.is_here()
+            if in_a_handler and self._is_closed:
+                return  # two handlers would wait for each other
             self._is_closed = True
             self._serving.stop_now()
             self._serving.wake_callers()
-            in_a_handler = self._serving.handler_is_here()
             try:
                 self.drain_or_cut(self._strategy, self.grace_period)
                 if not in_a_handler:
@@ -230,9 +247,12 @@ class BaseServer(Handling):
         """See `Server.drain_or_cut`."""
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            # A handler cannot be made to wait for ever for a loop that waits for that handler.
-            bound = _CUT_TIME if self._serving.handler_is_here() else timeout
-            self._serving.wait_until_listener_is_left(bound)
+            # A handler cannot be made to wait for ever for a loop that waits for that handler. And
+            # a grace of 0 is none for connections: the loop still gets the time to end.
+            bound = None if timeout is None else max(timeout, _CUT_TIME)
+            self._serving.wait_until_listener_is_left(
+                _CUT_TIME if self.in_flight.is_here() else bound
+            )
             self.socket.close()
             remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
             if strategy.drain(self, remaining):
@@ -254,20 +274,38 @@ class BaseServer(Handling):
             return None
         return self._serving.poll_interval
 
-    def _cut(self, strategy: Strategy) -> None:
-        for connection in self.in_flight.cut():
+    def cut(self) -> None:
+        """See `Server.cut`."""
+        # Said before it is done: a worker may be gone as soon as its handler notices.
+        for connection in self.in_flight.others():
             _logger.warning("closing: cut the %s", connection)
+        self.in_flight.cut()
+
+    def _cut(self, strategy: Strategy) -> None:
+        self.cut()
         strategy.drain(self, _CUT_TIME)
         for connection in self.in_flight.others():
             _logger.warning("closing: abandoned the %s: its handler goes on", connection)
 
-    def _leave_parent(self, stop: StopSignal | None) -> None:
+    def _belong_to_this_process(self) -> None:
+        """Forget what another process has in flight: this one was forked from it by the program.
+
+        A daemon, say, is forked between the server's construction and its service.
+        """
+        if self._pid != os.getpid():
+            self._start_afresh(None)
+
+    def _start_afresh(self, stop: StopSignal | None) -> None:
+        self._pid = os.getpid()
         self._serving.close_inherited()
-        self._is_child = True
         self._admission = threading.Lock()
         self.watched = ()
         self.in_flight = InFlight()
         self._serving = Serving(self.in_flight, stop, self._serving.poll_interval)
+
+    def _leave_parent(self, stop: StopSignal | None) -> None:
+        self._is_child = True
+        self._start_afresh(stop)
 
     def _unblock_listener(self) -> float | None:
         """Make the listener non-blocking, since another process may be faster to accept.

@@ -46,39 +46,44 @@ class Handling(Hooks):
         Where several threads accept, the question for room, the accept and the entry in
         `in_flight` are one step: no two of them can take the last room.
         """
-        with self._admission:
-            accepted = self._accept()
-        if accepted is not None:
-            self._hand_over(*accepted)
+        accepted: list[Any] = []
+        handed_over = False
+        try:
+            with self._admission:
+                self._accept(accepted)
+            if accepted:
+                handed_over = self._hand_over(*accepted)
+        finally:
+            # What a handler has got, the handler's side closes; the rest goes no further.
+            if accepted and not handed_over:
+                self._end_unless_begun(accepted[0])
 
-    def _accept(self) -> tuple[Any, Any] | None:
+    def _accept(self, accepted: list[Any]) -> None:
+        """Accept if there is room: append the connection and its peer's address."""
         if not self._strategy.ready(self):  # type: ignore[arg-type]
-            return None
+            return
         try:
             request, client_address = self.get_request()
         except Exception as error:  # noqa: BLE001 - what it raises costs one connection
             self.shortage.note(error)
-            return None
+            return
+        accepted += request, client_address
         self.shortage.over()
-        self.in_flight.add(request, client_address)
-        return request, client_address
+        self.in_flight.add(request, client_address).thread = threading.get_ident()
 
-    def _hand_over(self, request: Any, client_address: Any) -> None:
-        handed_over = False
+    def _hand_over(self, request: Any, client_address: Any) -> bool:
+        """Pass the connection on; False if it was refused, or if that failed and was reported."""
         try:
-            if self.verify_request(request, client_address):
-                self.process_request(request, client_address)
-                handed_over = True
+            if not self.verify_request(request, client_address):
+                return False
+            self.process_request(request, client_address)
         except Exception:  # noqa: BLE001 - handle_error is for any of them
             self._report(request, client_address)
-        finally:
-            if handed_over:
-                # A process_request that is overridden may do it all by itself, as it did when
-                # there were no strategies; then it is its own business, and not waited for.
-                self.in_flight.remove_unless_taken(request)
-            elif request in self.in_flight and not self.in_flight.is_begun(request):
-                # What a handler has got, the handler's side closes.
-                self._end(request)
+            return False
+        # A process_request that is overridden may do it all by itself, as it did when there were
+        # no strategies; then it is its own business, and not waited for.
+        self.in_flight.remove_unless_taken(request)
+        return True
 
     def complete_request(self, request: Any, client_address: Any) -> None:
         """See `Server.complete_request`."""
@@ -113,6 +118,10 @@ class Handling(Hooks):
             self._log(error, "shutdown_request failed")
         finally:
             self.in_flight.remove(request)
+
+    def _end_unless_begun(self, request: Any) -> None:
+        if request in self.in_flight and not self.in_flight.is_begun(request):
+            self._end(request)
 
     def _log(self, error: BaseException, message: str, *arguments: object) -> None:
         """Log what costs one connection; let through what is meant for the caller."""

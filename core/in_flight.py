@@ -23,17 +23,28 @@ class Connection:
         client_address: the peer, as `get_request` returned it.
         started: when it was accepted, in seconds of `time.monotonic`.
         is_taken: whether the strategy has it.
-        thread: the identifier of the thread that runs its handler; None while it waits for one.
+        is_begun: whether a handler has it.
+        thread: the identifier of the thread that has it: of that which accepted it, until the
+            strategy has it, and of that which runs its handler; None in between.
         child: the process identifier of the child that handles it; None if this process does.
     """
 
-    __slots__ = ("child", "client_address", "is_taken", "request", "started", "thread")
+    __slots__ = (
+        "child",
+        "client_address",
+        "is_begun",
+        "is_taken",
+        "request",
+        "started",
+        "thread",
+    )
 
     def __init__(self, request: Any, client_address: Any) -> None:
         self.request = request
         self.client_address = client_address
         self.started = time.monotonic()
         self.is_taken = False
+        self.is_begun = False
         self.thread: int | None = None
         self.child: int | None = None
 
@@ -56,8 +67,9 @@ class Connection:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.child, signal.SIGKILL)
         elif hasattr(self.request, "shutdown"):
-            # OSError: the peer is gone already, or the handler has closed it.
-            with contextlib.suppress(OSError):
+            # OSError: the peer is gone already, or the handler has closed it. Others: what
+            # `get_request` returned is not quite a socket. The next one is to be cut all the same.
+            with contextlib.suppress(Exception):
                 self.request.shutdown(socket.SHUT_RDWR)
 
 
@@ -97,6 +109,7 @@ class InFlight:
         connection = self._connections.get(id(request))
         if connection is not None:
             connection.is_taken = True
+            connection.thread = None
 
     def begin(self, request: Any, client_address: Any) -> None:
         """Note that the calling thread handles the connection from here on."""
@@ -104,7 +117,7 @@ class InFlight:
             connection = self._connections.get(id(request))
             if connection is None:
                 connection = self.add(request, client_address)
-            connection.is_taken = True
+            connection.is_taken = connection.is_begun = True
             connection.thread = threading.get_ident()
             self._notify()
 
@@ -113,14 +126,13 @@ class InFlight:
         with self._lock:
             connection = self._connections.get(id(request))
             if connection is not None:
+                connection.is_begun = True
                 connection.child = pid
 
     def is_begun(self, request: Any) -> bool:
         """Whether a handler has the connection: whoever runs that handler closes it."""
         connection = self._connections.get(id(request))
-        return connection is not None and (
-            connection.thread is not None or connection.child is not None
-        )
+        return connection is not None and connection.is_begun
 
     def remove_unless_taken(self, request: Any) -> None:
         """Strike a connection off that somebody else took over, past the strategy."""
@@ -138,11 +150,14 @@ class InFlight:
                 self._parked.popleft().wake()
             self._notify()
 
-    def handled_by(self, thread: int | None) -> bool:
+    def handled_by(self, thread: int) -> bool:
         """Whether the thread with the identifier `thread` is running a handler."""
-        if thread is None:
-            return False
-        return any(connection.thread == thread for connection in self)
+        return any(connection.thread == thread and connection.is_begun for connection in self)
+
+    def is_here(self) -> bool:
+        """Whether the calling thread has one of the connections: it is in a handler or a hook."""
+        me = threading.get_ident()
+        return any(connection.thread == me for connection in self)
 
     def park(self, waiter: Waiter) -> None:
         """Wake `waiter`, once, when the next connection ends.
@@ -157,6 +172,12 @@ class InFlight:
         """Take `park` back, if the wake-up has not come yet."""
         with self._lock, contextlib.suppress(ValueError):
             self._parked.remove(waiter)
+
+    def pass_on(self) -> None:
+        """Wake the next one that is parked: the caller leaves, and may have been woken for it."""
+        with self._lock:
+            if self._parked:
+                self._parked.popleft().wake()
 
     def wait_until(self, condition: Callable[[], bool], timeout: float | None) -> bool:
         """Block until `condition()` is true, at most `timeout` seconds (None: for ever).

@@ -5,14 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-from .acceptor import Acceptor
+from .acceptor import AcceptingServer, Acceptor
+from .in_flight import InFlight
 from .stop_signal import StopSignal
-
-if TYPE_CHECKING:
-    from .base_server import BaseServer
-    from .in_flight import InFlight
 
 
 class Serving:
@@ -41,14 +37,20 @@ class Serving:
         self._callers: set[Acceptor] = set()
         self._spare: list[Acceptor] = []
 
-    def begin(self, poll_interval: float | None) -> StopSignal | None:
+    def begin(self, poll_interval: float | None, entered: list[int]) -> StopSignal | None:
         """Enter `serve_forever`.
+
+        Args:
+            poll_interval: see `serve_forever`.
+            entered: gets an item once `end` must be called, which is to hold at any moment at
+                which Ctrl-C may come.
 
         Returns:
             The signal that stops it; None if the stop was asked for before.
 
         Raises:
             RuntimeError: another thread serves.
+            OSError: no file descriptor is left.
         """
         with self._lock:
             if self.thread is not None:
@@ -56,15 +58,12 @@ class Serving:
                     "serve_forever() is running already, in this thread or another: call "
                     "shutdown() first"
                 )
+            entered.append(threading.get_ident())
             self.thread = threading.get_ident()
         self.poll_interval = poll_interval
         # The signal first, the question second; `stop` does it the other way round. So whichever
         # comes first, one of the two sees the other, and neither takes a lock.
-        try:
-            self.signal = StopSignal()
-        except OSError:
-            self.thread = None
-            raise
+        self.signal = StopSignal()
         return None if self._stop_is_wanted else self.signal
 
     def end(self) -> None:
@@ -108,7 +107,7 @@ class Serving:
         busy with a handler: each of them asks for the stop before it accepts again. Returns at
         once in the thread that serves and in a handler, which would wait for themselves.
         """
-        if self.thread != threading.get_ident() and not self.handler_is_here():
+        if self.thread != threading.get_ident() and not self._in_flight.is_here():
             self._in_flight.wait_until(self._has_stopped, None)
 
     def wait_until_listener_is_left(self, timeout: float | None) -> None:
@@ -124,12 +123,8 @@ class Serving:
 
         Returns at once in the thread that serves and in a handler.
         """
-        if self.thread != threading.get_ident() and not self.handler_is_here():
+        if self.thread != threading.get_ident() and not self._in_flight.is_here():
             self._in_flight.wait_until(lambda: self.thread is None, timeout)
-
-    def handler_is_here(self) -> bool:
-        """Whether the calling thread is running a handler."""
-        return self._in_flight.handled_by(threading.get_ident())
 
     def is_caller(self) -> bool:
         """Whether the calling thread is the application's own: it called the server to serve."""
@@ -137,7 +132,7 @@ class Serving:
         return self.thread == me or any(caller.thread == me for caller in tuple(self._callers))
 
     @contextmanager
-    def acceptor(self, server: BaseServer) -> Iterator[Acceptor]:
+    def acceptor(self, server: AcceptingServer) -> Iterator[Acceptor]:
         """An acceptor for one `accept_until_stopped`.
 
         Raises:
@@ -149,11 +144,12 @@ class Serving:
             yield acceptor
         finally:
             self._acceptors.discard(acceptor)
+            self._in_flight.pass_on()
             self._in_flight.poke()
             acceptor.close()
 
     @contextmanager
-    def caller(self, server: BaseServer) -> Iterator[Acceptor]:
+    def caller(self, server: AcceptingServer) -> Iterator[Acceptor]:
         """An acceptor for one `handle_request`, kept for the next one.
 
         Raises:
@@ -166,6 +162,7 @@ class Serving:
             yield acceptor
         finally:
             self._callers.discard(acceptor)
+            self._in_flight.pass_on()
             self._in_flight.poke()
             self._spare.append(acceptor)
             if server.is_closed():

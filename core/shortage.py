@@ -12,8 +12,10 @@ _logger = logging.getLogger("serverstrategy")
 # the backlog, so the listener stays readable, and a loop without a pause spins.
 _SHORT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
-# A `get_request` that fails this often in a row is broken, whatever it raises.
+# A `get_request` that fails this often in a row may be broken for good. Or it does a handshake, and
+# somebody scans the port: then others wait behind them, so the pause is a short one.
 _FAILURES_IN_A_ROW = 100
+_SHORT_PAUSE = 0.001
 
 # A shortage is logged again after so many seconds without one. At the limit every connection that
 # ends lets one in and the next one fails: that is one shortage, not many.
@@ -49,8 +51,10 @@ class Shortage:
             return
         if not isinstance(error, OSError):
             _logger.error("get_request failed, so nothing was accepted", exc_info=error)
-        if self._failures > _FAILURES_IN_A_ROW:
-            self._until = now + PAUSE
+        if self._failures >= _FAILURES_IN_A_ROW:
+            self._until = now + _SHORT_PAUSE
+        if self._failures == _FAILURES_IN_A_ROW:
+            _logger.warning("accepting has failed %d times in a row: %s", self._failures, error)
 
     def over(self) -> None:
         """Note that a connection was accepted."""

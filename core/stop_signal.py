@@ -9,7 +9,7 @@ import socket
 import weakref
 
 _STOP = b"s"
-_CUT = b"c"
+_POLLRDHUP: int = getattr(select, "POLLRDHUP", 0)
 
 # Every signal that this process made. A forked child must not keep the owner's end of any of them:
 # while somebody holds that end, nobody sees the end of file that tells of the owner's death.
@@ -76,7 +76,7 @@ class StopSignal:
 
     def is_set(self) -> bool:
         """Whether stop was said. Never blocks; relays what a child or a dead owner said."""
-        if not self._stopped and self._heard():
+        if not self._stopped and (self._heard() or self._is_set_above()):
             self.set()
         return self._stopped
 
@@ -84,32 +84,29 @@ class StopSignal:
         """The descriptor that is readable from the moment of the stop on: nobody takes the byte."""
         return self._own_end().fileno()
 
+    def filenos(self) -> list[int]:
+        """The descriptors to wait for: `fileno`, and those of the wholes of which this is a part.
+
+        The latter matter for a part that was made in a forked process: its parent's owner, in
+        another process, does not know of it.
+        """
+        above = [] if self._parent is None else self._parent.filenos()
+        return [fd for fd in (self.fileno(), *above) if fd != -1]
+
     def cut(self) -> None:
         """Tell the process that holds this signal that its time to drain is over. For the owner."""
-        _send(self._owner_end, _CUT)
+        with contextlib.suppress(OSError):
+            self._owner_end.shutdown(socket.SHUT_WR)
 
     def wait_for_cut(self) -> bool:
         """Block until the owner says `cut` (True) or is gone (False). For a forked process.
 
-        It takes the bytes out of the socket: call it only after the stop was heard.
+        Where the system does not tell the one from the other, it says that the owner is gone.
         """
-        while True:
-            self._poll(select.POLLIN)
-            try:
-                received = self._child_end.recv(16)
-            except BlockingIOError:
-                continue
-            except OSError:
-                return False
-            if not received:
-                return False
-            if _CUT in received:
-                return True
-
-    def wait_for_owner_loss(self) -> None:
-        """Block until the owner's process is gone. For a forked process."""
-        # Without POLLIN, poll reports a hang-up alone (POSIX: POLLHUP is always reported).
-        self._poll(0)
+        # Without POLLIN the bytes do not count. Linux tells that the other end was shut down;
+        # POSIX: POLLHUP, that it was closed, is always reported.
+        self._poll(_POLLRDHUP)
+        return not self.owner_is_lost()
 
     def owner_is_lost(self) -> bool:
         """Whether this is a forked process whose owner is gone. Never blocks."""
@@ -131,6 +128,10 @@ class StopSignal:
             self._parent._children.discard(self)
         self._owner_end.close()
         self._child_end.close()
+
+    def _is_set_above(self) -> bool:
+        above = self._parent
+        return above is not None and above.fileno() != -1 and above.is_set()
 
     def _is_owner(self) -> bool:
         return self._owner_end.fileno() >= 0

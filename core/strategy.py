@@ -91,6 +91,9 @@ class Server(Protocol):
         Keeps the listener, and forgets what the parent has in flight.
         """
 
+    def cut(self) -> None:
+        """Cut what is in flight, and report whom: the grace period is over."""
+
     def drain_or_cut(self, strategy: Strategy, timeout: float | None) -> bool:
         """Close the listener, drain `strategy` for `timeout` seconds, cut and report the rest.
 

@@ -103,7 +103,9 @@ class Waiter:
         if self._gets_signals:
             self._gets_signals = False
             _signal_fd = -1
-            signal.set_wakeup_fd(-1)
+            current = signal.set_wakeup_fd(-1)
+            if current != self._sender.fileno():  # the application's, which came later
+                signal.set_wakeup_fd(current)
 
 
 def _leave_signals_to_the_parent() -> None:

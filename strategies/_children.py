@@ -55,33 +55,35 @@ class Children:
         """The process identifiers of those that are not reaped yet."""
         return list(self._on_exit)
 
-    def fork(self, main: Callable[[], int], on_exit: OnExit) -> int:
+    def fork(
+        self, main: Callable[[], int], on_start: Callable[[int], None], on_exit: OnExit
+    ) -> None:
         """Start a child that calls `main` and exits with the status that it returns.
 
         Args:
             main: called in the child. What it raises is logged and makes the status 1.
+            on_start: called in the parent, with the child's pid, at once: no signal handler comes
+                in between, so that no exception of one can lose the child.
             on_exit: called in the parent, with the pid and the exit status (negative: the number
                 of the signal that ended it), once the child is reaped.
-
-        Returns:
-            The child's pid, in the parent only.
 
         Raises:
             OSError: the system refuses another process (EAGAIN, ENOMEM).
         """
         _flush()  # what is buffered now would be written by both
-        # A signal handler that raises between the fork and the child's `try` would have the
-        # child unwind into the parent's code.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _RAISING)
+        # A signal handler that raises between the fork and the child's `try` would have the child
+        # unwind into the parent's code. Two calls, since the one that blocks may raise as well.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, _RAISING)
             pid = os.fork()
             if pid == 0:
                 self._run_child(main, before)
             self._on_exit[pid] = on_exit
+            on_start(pid)
             self._watch(pid)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return pid
 
     def fileno(self) -> int:
         """The descriptor that is readable when a child has exited; -1 if there is none."""
@@ -96,7 +98,7 @@ class Children:
         with self._lock:
             if self._exits is not None:
                 for fd, _ in self._exits.poll(0):
-                    self._reap(self._pid_of[fd], fd)
+                    self._reap(self._pid_of.get(fd), fd)
             for pid in tuple(self._unwatched):
                 self._reap(pid, None)
 
@@ -110,15 +112,17 @@ class Children:
         self.check()
         while self._on_exit:
             # A second at most, since a signal that comes just before the wait does not end it.
-            pause = 1.0 if not self._unwatched else _TICK
+            pause = _TICK if self._unwatched else 1.0
             if deadline is not None:
                 pause = min(pause, deadline - time.monotonic())
                 if pause <= 0.0:
                     return False
-            if self._exits is not None:
-                self._exits.poll(pause)
-            else:
-                time.sleep(pause)
+            # Not by the epoll set: another thread, or a signal handler, may wait as well, and the
+            # one that reaps the last child would leave the others to sleep on.
+            exits = select.poll()
+            for fd in tuple(self._pid_of):
+                exits.register(fd, select.POLLIN)
+            exits.poll(1000 * pause)
             self.check()
         return True
 
@@ -143,10 +147,17 @@ class Children:
         except (AttributeError, OSError):  # not Linux; an old one; or no descriptor is left
             self._unwatched.add(pid)
             return
-        self._pid_of[fd] = pid
-        self._exits.register(fd, select.EPOLLIN)
+        try:
+            self._exits.register(fd, select.EPOLLIN)
+        except OSError:  # ENOSPC, see epoll_ctl(2)
+            os.close(fd)
+            self._unwatched.add(pid)
+        else:
+            self._pid_of[fd] = pid
 
-    def _reap(self, pid: int, fd: int | None) -> None:
+    def _reap(self, pid: int | None, fd: int | None) -> None:
+        if pid not in self._on_exit:
+            return  # a signal handler has been here
         try:
             reaped, status = os.waitpid(pid, os.WNOHANG)
         except ChildProcessError:
@@ -199,9 +210,12 @@ class Children:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        # ValueError: closed. OSError: nobody reads it, or the disk is full.
+        # AttributeError: there is none. ValueError: closed, or without a descriptor.
+        # OSError: nobody reads it, or the disk is full.
         with contextlib.suppress(AttributeError, ValueError, OSError):
-            stream.flush()
+            # A pipe that nobody empties must not stop the server.
+            if select.select([], [stream], [], 0)[1]:
+                stream.flush()
 
 
 def _join_threads() -> None:

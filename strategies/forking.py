@@ -49,12 +49,12 @@ class Forking(Strategy):
             OSError: the system refuses another process.
         """
         self._children.check()
-        pid = self._children.fork(
+        server.watch(self._children)
+        self._children.fork(
             partial(_handle_in_child, server, request, client_address),
+            partial(server.in_flight.hand_to_child, request),
             partial(_end, server, request, client_address),
         )
-        server.watch(self._children)
-        server.in_flight.hand_to_child(request, pid)
         server.close_request(request)
 
     def drain(self, server: Server, timeout: float | None) -> bool:

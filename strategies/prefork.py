@@ -25,8 +25,8 @@ _YOUNG = 1.0
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 
-# What a worker may need, beyond the grace period, to cut what is left and to exit, in seconds.
-_CUT_TIME = 1.5
+# What a worker may need to exit after it was told to cut what is left, in seconds.
+_CUT_TIME = 1.0
 
 
 class Prefork(Strategy):
@@ -54,7 +54,9 @@ class Prefork(Strategy):
         self.workers = cpu_count() if workers is None else workers
         self.inner = _check_inner(Synchronous() if inner is None else inner)
         self._children = Children()
-        self._signals: dict[int, StopSignal] = {}  # by the worker's pid
+        # By the worker's pid: those that accept, and those that were told to stop.
+        self._signals: dict[int, StopSignal] = {}
+        self._retired: dict[int, StopSignal] = {}
         self._pause = 0.0
         self._not_before = 0.0
         self._is_worker = False
@@ -80,15 +82,18 @@ class Prefork(Strategy):
                 self._supervise(server, stop, waiter)
         finally:
             waiter.close()
-            for signal in self._signals.values():
+            self._retired |= self._signals
+            self._signals = {}
+            for signal in self._retired.values():
                 signal.set()
 
     def _supervise(self, server: Server, stop: StopSignal, waiter: Waiter) -> None:
         self._all_drained = True
         self._pause = self._not_before = 0.0
-        waiter.watch(stop.fileno())
+        for fd in stop.filenos():
+            waiter.watch(fd)
         while not stop.is_set():
-            due = self._fill(server, stop)
+            due = self._fill(server, stop, waiter)
             if self._signals:
                 server.mark_serving()
             if self._children.fileno() != -1:
@@ -111,18 +116,18 @@ class Prefork(Strategy):
         self.inner.process_request(server, request, client_address)
 
     def drain(self, server: Server, timeout: float | None) -> bool:
-        """Wait for the workers, which drain by themselves; kill those that take too long."""
+        """Wait for the workers, and end those that take longer than `timeout` seconds."""
         ended = False
         try:
-            ended = self._children.wait(None if timeout is None else timeout + _CUT_TIME)
+            ended = self._children.wait(timeout)
         finally:
             if not ended:
-                self._kill()
+                self._cut()
         self._children.close()
         ended = ended and self._all_drained
         return self.inner.drain(server, timeout) and ended
 
-    def _fill(self, server: Server, stop: StopSignal) -> float | None:
+    def _fill(self, server: Server, stop: StopSignal, waiter: Waiter) -> float | None:
         """Start the workers that are missing.
 
         Returns:
@@ -133,25 +138,30 @@ class Prefork(Strategy):
             if due > 0.0:
                 return due
             try:
-                self._start(server, stop)
+                self._start(server, stop, waiter)
             except OSError as error:
                 _logger.warning("no worker could be started: %s", error)
                 self._postpone()
         return None
 
-    def _start(self, server: Server, stop: StopSignal) -> None:
+    def _start(self, server: Server, stop: StopSignal, waiter: Waiter) -> None:
         signal = stop.child()
+
+        def note(pid: int) -> None:
+            self._signals[pid] = signal
+
         try:
-            pid = self._children.fork(
-                partial(self._work, server, signal),
+            self._children.fork(
+                partial(self._work, server, signal, waiter),
+                note,
                 partial(self._end, stop, signal, time.monotonic()),
             )
-        except BaseException:
+        except OSError:
             signal.close()
             raise
-        self._signals[pid] = signal
 
-    def _work(self, server: Server, signal: StopSignal) -> int:
+    def _work(self, server: Server, signal: StopSignal, waiter: Waiter) -> int:
+        waiter.close()
         self._is_worker = True
         return work(server, signal, self.inner)
 
@@ -160,6 +170,7 @@ class Prefork(Strategy):
     ) -> None:
         signal.close()
         self._signals.pop(pid, None)
+        self._retired.pop(pid, None)
         if stop.is_set():
             self._all_drained = self._all_drained and status == 0
             return
@@ -174,17 +185,15 @@ class Prefork(Strategy):
         self._pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * self._pause))
         self._not_before = time.monotonic() + self._pause
 
-    def _kill(self) -> None:
-        """End the workers that are left, and all that they started."""
-        if self.inner.multiprocess:
-            # Only a worker itself can end its children.
-            for signal in self._signals.values():
-                signal.cut()
-            self._children.wait(_CUT_TIME)
-        for pid in self._children.pids():
-            _logger.warning("closing: killed worker %d", pid)
-        self._children.kill()
-        self._children.wait(None)
+    def _cut(self) -> None:
+        """Have the workers that are left cut what they have in flight; kill who does not exit."""
+        for signal in (*self._signals.values(), *self._retired.values()):
+            signal.cut()
+        if not self._children.wait(_CUT_TIME):
+            for pid in self._children.pids():
+                _logger.warning("closing: killed worker %d", pid)
+            self._children.kill()
+            self._children.wait(None)
 
 
 def _check_inner(inner: Strategy) -> Strategy:

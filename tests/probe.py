@@ -97,6 +97,16 @@ class Handler(StreamRequestHandler):
         print(text, end="\n")
         return "printed"
 
+    def do_fork(self) -> str:
+        """Fork a process of the application's own, which leaves the server's `with` block."""
+        pid = os.fork()
+        if pid == 0:
+            try:
+                self.server.server_close()
+            finally:
+                os._exit(0)
+        return str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
     def do_die(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -134,6 +144,35 @@ def process_request_raises(server: Any, request: Any, address: Any) -> None:
     type(server).process_request(server, request, address)
 
 
+def get_request_raises_always(server: Any) -> Any:
+    request, address = type(server).get_request(server)
+    if server.failures.append("get_request") or len(server.failures) <= 200:
+        request.close()
+        raise ValueError("the client is a scanner")
+    return request, address
+
+
+def verify_closes(server: Any, request: Any, address: Any) -> bool:
+    tell("closed_in_hook", ms=milliseconds(server.server_close))
+    return True
+
+
+def shortage_over_interrupts(server: Any) -> Any:
+    """Stands for a Ctrl-C between the accept and the entry in the register."""
+    request, address = type(server).get_request(server)
+    over, server.shortage.over = server.shortage.over, interrupt(server)
+    server.over = over
+    return request, address
+
+
+def interrupt(server: Any) -> Any:
+    def raises() -> None:
+        server.shortage.over = server.over
+        raise KeyboardInterrupt
+
+    return raises
+
+
 def service_actions_tells(server: Any) -> None:
     tell("service_actions")
 
@@ -144,6 +183,9 @@ HOOKS = {
     "handle_error_raises": ("handle_error", handle_error_raises),
     "handle_error_tells": ("handle_error", handle_error_tells),
     "process_request_raises": ("process_request", process_request_raises),
+    "get_request_raises_200_times": ("get_request", get_request_raises_always),
+    "verify_closes": ("verify_request", verify_closes),
+    "interrupted_after_accept": ("get_request", shortage_over_interrupts),
     "service_actions_tells": ("service_actions", service_actions_tells),
 }
 
@@ -174,6 +216,9 @@ def build(text: str, options: dict[str, Any]) -> Any:
             os.fork = no_fork
         elif name == "no_pidfd":
             del os.pidfd_open
+        elif name == "interrupted_fork":
+            # Delivered when the fork is over and the signals are let in again.
+            os.register_at_fork(before=lambda: os.kill(os.getpid(), signal.SIGINT))
         else:
             method, function = HOOKS[name]
             setattr(server, method, function.__get__(server))
@@ -237,11 +282,11 @@ def main() -> None:
     server = build(text, options)
     signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
     signal.signal(signal.SIGUSR1, lambda *_: server.server_close())
+    tell("listening", port=server.server_address[1])
     for method in options["before"]:
         getattr(server, method)()
     if options["unflushed"]:
         sys.stdout.write(options["unflushed"] + "\n")
-    tell("listening", port=server.server_address[1])
     try:
         if options["thread"]:
             thread = threading.Thread(target=serve, args=(server, options))

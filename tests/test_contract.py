@@ -164,7 +164,7 @@ def test_close_waits_for_what_is_in_flight(strategy: str) -> None:
         assert probe.count("closed") == 0
         client.close()
         probe.closed()
-        assert probe.count("finished") + len(probe.seen) > 0
+        probe.expect("finished")
         assert "cut" not in probe.log()
 
 
@@ -323,6 +323,149 @@ def test_a_load_that_never_ends_does_not_hide_the_stop(strategy: str) -> None:
         probe.signal(signal.SIGTERM)
         probe.expect("returned", error=None)
         probe.closed()
+
+
+@every_strategy
+def test_a_stop_is_heard_within_50_ms(strategy: str) -> None:
+    """The best of a few: what is late on a busy machine says nothing of the server."""
+    took = []
+    for connections in (0, 0, 0, 40, 40, 40):
+        with probing(strategy, thread=True) as probe:
+            assert probe.ask("echo hi") == "hi"
+            for client in probe.clients(connections):
+                client.send("echo hi")
+            probe.tell("shutdown")
+            took.append(probe.expect("shutdown", error=None)["ms"])
+    assert min(took[:3]) < 50
+    assert min(took[3:]) < 50
+
+
+@every_strategy
+def test_close_waits_neither_for_the_backlog_nor_longer_than_the_grace_period(
+    strategy: str,
+) -> None:
+    with probing(strategy, grace=0.2, thread=True) as probe:
+        for client in probe.clients(40):
+            client.send("echo hi")
+        probe.expect("handling")
+        probe.tell("server_close")
+        assert probe.expect("server_close", error=None)["ms"] < 5000
+        probe.end_of_commands()
+        probe.closed()
+
+
+@every_strategy
+def test_no_grace_leaves_nothing_either(strategy: str) -> None:
+    with probing(strategy, grace=0, thread=True) as probe:
+        for client in probe.clients(20):
+            client.send("echo hi")
+        probe.tell("server_close")
+        probe.expect("server_close", error=None)
+        probe.end_of_commands()
+        probe.closed()
+
+
+@every_concurrent_strategy
+def test_it_serves_again_while_an_old_connection_lasts(strategy: str) -> None:
+    with probing(strategy, again=True) as probe, probe.client() as old:
+        assert old.ask("echo old") == "old"
+        probe.signal(signal.SIGTERM)
+        probe.expect("again")
+        assert probe.ask("echo new") == "new"
+        assert old.ask("echo still there") == "still there"
+        old.close()
+        probe.stop()
+
+
+@every_strategy
+def test_what_was_begun_goes_on_after_a_shutdown(strategy: str) -> None:
+    with probing(strategy, grace=0.1, thread=True) as probe, probe.client() as client:
+        assert client.ask("echo hi") == "hi"
+        probe.tell("shutdown")
+        probe.expect("shutdown", error=None)
+        # Ten times the grace period, which begins with server_close.
+        assert not wait_until(lambda: client.ask("echo there") != "there", 1.0)
+        client.close()
+        probe.end_of_commands()
+        probe.closed()
+
+
+@every_strategy
+def test_a_process_that_a_handler_forks_does_not_close_the_server(strategy: str) -> None:
+    with probing(strategy) as probe:
+        with probe.client() as client:
+            # In a child of Forking, or a worker, it is that process's copy that is forked.
+            assert client.ask("fork") == "0"
+            assert client.ask("echo still there") == "still there"
+        assert probe.ask("echo hi") == "hi"
+        probe.stop()
+        assert "cut" not in probe.log()
+
+
+@pytest.mark.parametrize("strategy", ["Threaded()", "ThreadPool(4)"])
+def test_handlers_that_close_at_the_same_time_do_not_wait_for_each_other(strategy: str) -> None:
+    with probing(strategy, grace=None) as probe:
+        clients = probe.clients(4)
+        for client in clients:
+            assert client.ask("echo hi") == "hi"
+        for client in clients:
+            client.send("call server_close")
+            client.socket.shutdown(socket.SHUT_WR)
+        for client in clients:
+            assert client.receive() is not None, "it was cut instead of answered"
+        probe.closed()
+
+
+@pytest.mark.parametrize("strategy", ["Synchronous()", "Threaded()", "ThreadPool(4)", "Forking()"])
+def test_a_hook_that_closes_does_not_wait_for_its_own_connection(strategy: str) -> None:
+    with probing(strategy, hooks=["verify_closes"], grace=None) as probe:
+        assert probe.ask("echo hi") == "hi"
+        assert probe.expect("closed_in_hook")["ms"] < 5000
+        probe.expect("returned", error=None)
+        probe.closed()
+
+
+@pytest.mark.parametrize("strategy", ["Forking()", "Prefork(2)", "Prefork(2, Forking(10))"])
+def test_a_signal_handler_that_closes_during_the_drain_is_no_error(strategy: str) -> None:
+    with probing(strategy, grace=None) as probe, probe.client() as client:
+        assert client.ask("echo hi") == "hi"
+        probe.signal(signal.SIGTERM)
+        probe.expect("closing")
+        probe.wait_until_idle()
+        probe.signal(signal.SIGUSR1)
+        probe.wait_until_idle()
+        client.close()
+        probe.closed()
+
+
+def test_ctrl_c_in_the_middle_of_a_fork_does_not_lose_the_child() -> None:
+    with probing("Forking()", hooks=["interrupted_fork"], grace=0.2) as probe:
+        client = probe.client()
+        client.send("echo hi")
+        probe.expect("returned", error="KeyboardInterrupt")
+        assert client.receive() == "hi"
+        assert client.receive() is None
+        probe.closed()
+        assert "cut the <connection" in probe.log()
+
+
+def test_ctrl_c_right_after_an_accept_does_not_lose_the_connection() -> None:
+    with probing("ThreadPool(4)", hooks=["interrupted_after_accept"], grace=None) as probe:
+        with probe.client() as client:
+            assert client.receive() is None
+        probe.expect("returned", error="KeyboardInterrupt")
+        probe.closed()
+
+
+def test_a_scanner_does_not_keep_others_waiting() -> None:
+    with probing("Threaded()", hooks=["get_request_raises_200_times"]) as probe:
+        scanners = probe.clients(200)
+        started = time.monotonic()
+        assert probe.ask("echo hi") == "hi"
+        # A pause of 0.1 s for each after the hundredth would be ten seconds.
+        assert time.monotonic() - started < 8
+        assert len(scanners) == 200
+        probe.stop()
 
 
 def _answers(probe: Probe) -> bool:

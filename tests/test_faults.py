@@ -24,8 +24,7 @@ from probes import (
 )
 
 # Far above what a stop takes (a few milliseconds), for a loaded machine; far below the poll.
-AT_ONCE = 2000.0
-POLL = 60.0
+AT_ONCE = 1000.0
 
 Check = Callable[..., None]
 
@@ -85,7 +84,7 @@ def shutdown_from_a_signal_handler_deadlocks(strategy: str, **options: object) -
 def shutdown_before_serving_hangs(strategy: str, **options: object) -> None:
     with probing(strategy, before=["shutdown"], **options) as probe:
         probe.expect("returned", error=None)
-        assert probe.children() == [] or probe.closed()
+        probe.closed()
 
 
 def server_close_while_serving_leaves_the_loop(strategy: str, **options: object) -> None:
@@ -136,7 +135,7 @@ def verify_request_that_raises_ends_the_loop(strategy: str, **options: object) -
             assert client.receive() is None
         probe.expect("handle_error", error="ValueError")
         # Each worker has its own copy of the server, so each of them fails once.
-        assert wait_until(lambda: _answers(probe))
+        assert wait_until(lambda: _answers(probe), probe.patience)
         probe.stop()
 
 
@@ -144,7 +143,7 @@ def get_request_that_raises_ends_the_loop(strategy: str, **options: object) -> N
     with probing(strategy, hooks=["get_request_raises"], **options) as probe:
         with probe.client() as client:
             assert client.receive() is None
-        assert wait_until(lambda: _answers(probe))
+        assert wait_until(lambda: _answers(probe), probe.patience)
         assert "get_request fails once" in probe.log()
         probe.stop()
 
@@ -178,7 +177,9 @@ def a_full_strategy_does_not_hear_shutdown(strategy: str, **options: object) -> 
         clients = probe.clients(50)
         for client in clients[:40]:
             client.send("echo hi")
-        assert wait_until(lambda: len(probe.children()) >= min(40, _limit(strategy)))
+        assert wait_until(
+            lambda: len(probe.children()) >= min(40, _limit(strategy)), probe.patience
+        )
         probe.tell("shutdown")
         assert probe.expect("shutdown")["ms"] < AT_ONCE
         for client in clients:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import socketserver
 import ssl
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from probes import wait_until
-from serverstrategy import BaseRequestHandler, Strategy, TCPServer
+from serverstrategy import BaseRequestHandler, StopSignal, Strategy, TCPServer
 from serverstrategy.strategies import Synchronous, Threaded, ThreadPool
 
 PATIENCE = 20.0
@@ -834,28 +835,69 @@ def test_old_hooks_that_do_everything_themselves_leave_nothing_in_flight(
         assert wait_until(lambda: len(server.in_flight) == 0, PATIENCE)
 
 
-def test_server_close_waits_for_a_thread_of_an_old_process_request() -> None:
-    begun, go_on = threading.Event(), threading.Event()
+class Late(BaseRequestHandler):
+    """Answers when the test says so."""
 
-    class Slow(BaseRequestHandler):
-        def handle(self) -> None:
-            begun.set()
-            assert go_on.wait(PATIENCE)
-            self.request.sendall(b"late")
+    begun: threading.Event
+    go_on: threading.Event
 
-    server = OwnThread(ANY_PORT, Slow)
+    def handle(self) -> None:
+        self.begun.set()
+        assert self.go_on.wait(PATIENCE)
+        self.request.sendall(b"late")
+
+
+def late_handler() -> type[Late]:
+    return type("Late", (Late,), {"begun": threading.Event(), "go_on": threading.Event()})
+
+
+def test_server_close_does_not_wait_for_a_thread_of_an_old_process_request() -> None:
+    """It does not know of it, as in the standard library, and leaves its connection alone."""
+    handler = late_handler()
+    server = OwnThread(ANY_PORT, handler)
     with connect(server) as client:
         server.handle_request()
-        assert begun.wait(PATIENCE)
+        assert handler.begun.wait(PATIENCE)
+        server.server_close()
+        assert server.thread.is_alive()
+        handler.go_on.set()
+        assert read_all(client) == b"late"
+    server.thread.join(PATIENCE)
+    assert not server.thread.is_alive()
+
+
+def test_server_close_of_the_mixin_waits_for_its_threads() -> None:
+    handler = late_handler()
+    server = MixedIn(ANY_PORT, handler)
+    with connect(server) as client:
+        server.handle_request()
+        assert handler.begun.wait(PATIENCE)
         closer = threading.Thread(target=server.server_close)
         closer.start()
         assert wait_until(lambda: server.fileno() == -1, PATIENCE)
         assert closer.is_alive()
-        go_on.set()
+        handler.go_on.set()
         assert read_all(client) == b"late"
         closer.join(PATIENCE)
         assert not closer.is_alive()
-    server.thread.join(PATIENCE)
+
+
+@each_strategy
+def test_a_process_request_may_call_the_strategy_later(strategy: Callable[[], Strategy]) -> None:
+    class Later(Ours):
+        def process_request(self, request: Any, client_address: Any) -> None:
+            arguments = (request, client_address)
+            self.thread = threading.Thread(target=super().process_request, args=arguments)  # type: ignore[misc]
+            self.thread.start()
+
+    with Later(ANY_PORT, Hello, strategy=strategy()) as server, serving(server):
+        for _ in range(3):
+            assert ask(server) == b"hello"
+            server.thread.join(PATIENCE)
+        assert is_idle(server)
+        assert server.calls.count("finish_request") == 3
+        assert server.calls.count("shutdown_request") == 3
+        assert server.calls.count("close_request") == 3
 
 
 # process_request that raises late
@@ -1174,6 +1216,50 @@ def test_handle_request_on_a_closed_server(strategy: Callable[[], Strategy]) -> 
     server.server_close()
     with pytest.raises(ValueError, match="closed"):
         server.handle_request()
+
+
+# accept_one, which is for a strategy with a loop of its own
+
+
+class OwnLoop(Strategy):
+    """Waits for the listener itself; `room` says whether there is any."""
+
+    def __init__(self) -> None:
+        self.room = True
+        self.before_room: list[int] = []
+
+    def ready(self, server: Any) -> bool:
+        return self.room
+
+    def serve(self, server: Any, stop: StopSignal) -> None:
+        server.mark_serving()
+        while True:
+            select.select([server, stop], [], [])
+            if stop.is_set():
+                return
+            if not self.room:
+                server.accept_one()
+                self.before_room.append(len(server.in_flight))
+                self.room = True
+            server.accept_one()
+            server.accept_one()  # nobody is there any more: it does not wait
+
+
+def test_a_strategy_can_have_a_loop_of_its_own() -> None:
+    with Ours(ANY_PORT, Hello, strategy=OwnLoop()) as server, serving(server):
+        assert [ask(server) for _ in range(3)] == [b"hello"] * 3
+        assert is_idle(server)
+        assert server.calls.count("finish_request") == 3
+
+
+def test_accept_one_accepts_nothing_while_there_is_no_room() -> None:
+    strategy = OwnLoop()
+    strategy.room = False
+    with Ours(ANY_PORT, Hello, strategy=strategy) as server, serving(server):
+        assert ask(server) == b"hello"
+        assert strategy.before_room == [0]
+        calls = [name for name in server.calls if name in OF_EVERY_CONNECTION]
+    assert calls[:3] == ["_handle_request_noblock", "_handle_request_noblock", "get_request"]
 
 
 def test_tls_by_wrapping_the_listener() -> None:

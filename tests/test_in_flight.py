@@ -214,6 +214,35 @@ def test_what_is_not_there_is_not_begun(in_flight: InFlight) -> None:
     assert not in_flight.is_begun(request)
 
 
+def test_what_nobody_took_is_struck_off(in_flight: InFlight, waiters: Waiters) -> None:
+    request = Request()
+    in_flight.add(request, PEER)
+    in_flight.park(waiters[0])
+    in_flight.remove_unless_taken(request)
+    assert request not in in_flight
+    assert waiters[0].wakes == 1
+    in_flight.remove_unless_taken(request)
+
+
+@pytest.mark.parametrize("how", ["take", "begin"])
+def test_what_somebody_took_stays(how: str, in_flight: InFlight) -> None:
+    request = Request()
+    connection = in_flight.add(request, PEER)
+    assert not connection.is_taken
+    if how == "take":
+        in_flight.take(request)
+    else:
+        in_flight.begin(request, PEER)
+    assert connection.is_taken
+    in_flight.remove_unless_taken(request)
+    assert request in in_flight
+
+
+def test_taking_what_is_not_there_is_no_error(in_flight: InFlight) -> None:
+    in_flight.take(Request())
+    assert len(in_flight) == 0
+
+
 def test_handled_by_knows_the_threads_with_a_handler(in_flight: InFlight) -> None:
     me = threading.get_ident()
     request = Request()

@@ -244,6 +244,15 @@ def test_a_child_hears_the_stop(stop: StopSignal) -> None:
     assert result(pid) == 0
 
 
+def test_a_child_leaves_the_byte_to_the_others(stop: StopSignal) -> None:
+    def hear_twice() -> bool:
+        return hears(stop) and is_readable(stop.fileno()) and stop.is_set()
+
+    pids = [in_child(hear_twice) for _ in range(3)]
+    stop.set()
+    assert [result(pid) for pid in pids] == [0, 0, 0]
+
+
 def test_a_child_of_what_is_stopped_hears_it_at_once(stop: StopSignal) -> None:
     stop.set()
     assert result(in_child(lambda: is_readable(stop.fileno()) and stop.is_set())) == 0
@@ -387,6 +396,20 @@ def test_closing_is_no_cut(stop: StopSignal) -> None:
     assert result(pid) == 0
 
 
+def test_a_part_that_a_worker_makes_hears_the_owner_of_the_whole(stop: StopSignal) -> None:
+    worker = stop.child()
+
+    def hear() -> bool:
+        part = worker.child()
+        ready = select.select(part.filenos(), [], [], PATIENCE)[0]
+        return bool(ready) and part.is_set()
+
+    pid = in_child(hear)
+    stop.set()
+    assert result(pid) == 0
+    worker.close()
+
+
 # The death of the owner
 
 Main = Callable[[StopSignal, Callable[[], None]], object]
@@ -506,8 +529,7 @@ def test_waiting_for_the_loss_ends_with_the_owner() -> None:
         stop.set()  # a stop is no loss
         assert not stop.owner_is_lost()
         ready()
-        stop.wait_for_owner_loss()
-        return stop.owner_is_lost()
+        return stop.wait_for_cut() is False and stop.owner_is_lost()
 
     assert heard_by(wait, wait) == [True, True]
 

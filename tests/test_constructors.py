@@ -1,0 +1,337 @@
+"""The constructors of the strategies: the defaults, what is refused, and that they do nothing."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytest
+
+from serverstrategy import BaseRequestHandler, Strategy, TCPServer
+from serverstrategy.strategies import Forking, Prefork, Synchronous, Threaded, ThreadPool, parse
+
+ALL: list[Callable[[], Strategy]] = [
+    Synchronous,
+    Threaded,
+    lambda: Threaded(100),
+    ThreadPool,
+    lambda: ThreadPool(8, 2),
+    Forking,
+    Prefork,
+    lambda: Prefork(4, ThreadPool(8)),
+    lambda: Prefork(2, Forking(10)),
+    lambda: Prefork(2, Threaded(100)),
+]
+each_strategy = pytest.mark.parametrize("build", ALL, ids=[repr(build()) for build in ALL])
+
+
+def processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# Defaults
+
+
+def test_the_defaults_of_threaded() -> None:
+    assert Threaded().limit is None
+
+
+def test_the_defaults_of_thread_pool() -> None:
+    pool = ThreadPool()
+    assert pool.threads == min(32, processors() + 4)
+    assert pool.waiting == 0
+
+
+def test_the_defaults_of_forking() -> None:
+    assert Forking().limit == 40
+
+
+def test_the_defaults_of_prefork() -> None:
+    prefork = Prefork()
+    assert prefork.workers == processors()
+    assert type(prefork.inner) is Synchronous
+
+
+def test_none_means_the_default() -> None:
+    assert ThreadPool(None).threads == ThreadPool().threads
+    assert Prefork(None, None).workers == Prefork().workers
+    assert type(Prefork(None, None).inner) is Synchronous
+    assert Threaded(None).limit is None
+
+
+def test_each_prefork_has_an_inner_strategy_of_its_own() -> None:
+    assert Prefork().inner is not Prefork().inner
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="not on this platform")
+def test_the_defaults_follow_the_processors_that_may_be_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(100)))
+    assert Prefork().workers == 100
+    assert ThreadPool().threads == 32
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
+    assert Prefork().workers == 1
+    assert ThreadPool().threads == 5
+
+
+@pytest.mark.parametrize("count", [1, 8, None])
+def test_the_defaults_where_no_affinity_is_told(
+    count: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    assert Prefork().workers == (count or 1)
+    assert ThreadPool().threads == (count or 1) + 4
+
+
+@pytest.mark.parametrize(
+    ("build", "threads", "processes"),
+    [
+        (Strategy, False, False),
+        (Synchronous, False, False),
+        (Threaded, True, False),
+        (ThreadPool, True, False),
+        (Forking, False, True),
+        (Prefork, False, True),
+        (lambda: Prefork(1, Threaded()), True, True),
+        (lambda: Prefork(1, ThreadPool(2)), True, True),
+        (lambda: Prefork(1, Forking()), False, True),
+    ],
+)
+def test_what_a_strategy_says_of_threads_and_processes(
+    build: Callable[[], Strategy], threads: bool, processes: bool
+) -> None:
+    strategy = build()
+    assert (strategy.multithread, strategy.multiprocess) == (threads, processes)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "attributes"),
+    [
+        (Threaded(3), {"limit": 3}),
+        (Threaded(limit=3), {"limit": 3}),
+        (ThreadPool(3, 4), {"threads": 3, "waiting": 4}),
+        (ThreadPool(waiting=4, threads=3), {"threads": 3, "waiting": 4}),
+        (Forking(3), {"limit": 3}),
+        (Forking(limit=3), {"limit": 3}),
+        (Prefork(3), {"workers": 3}),
+        (Prefork(workers=3), {"workers": 3}),
+    ],
+    ids=repr,
+)
+def test_arguments_are_kept_under_their_names(
+    strategy: Strategy, attributes: dict[str, int]
+) -> None:
+    assert {name: getattr(strategy, name) for name in attributes} == attributes
+
+
+def test_prefork_keeps_its_inner_strategy() -> None:
+    inner = Threaded()
+    assert Prefork(1, inner).inner is inner
+    assert Prefork(inner=inner).inner is inner
+
+
+# What is refused
+
+COUNTS: list[tuple[str, Callable[[Any], Strategy], int, bool]] = [
+    ("limit", Threaded, 1, True),
+    ("threads", ThreadPool, 1, True),
+    ("waiting", lambda value: ThreadPool(1, value), 0, False),
+    ("limit", Forking, 1, False),
+    ("workers", Prefork, 1, True),
+]
+each_count = pytest.mark.parametrize(
+    ("name", "build", "minimum", "takes_none"),
+    COUNTS,
+    ids=["Threaded", "ThreadPool", "waiting", "Forking", "Prefork"],
+)
+
+
+@each_count
+def test_the_smallest_count_is_accepted(
+    name: str, build: Callable[[Any], Strategy], minimum: int, takes_none: bool
+) -> None:
+    assert getattr(build(minimum), name) == minimum
+
+
+@each_count
+def test_a_count_that_is_too_small_is_refused(
+    name: str, build: Callable[[Any], Strategy], minimum: int, takes_none: bool
+) -> None:
+    for value in (minimum - 1, -1, -40):
+        with pytest.raises(ValueError, match=f"^{name} must be at least {minimum}, not {value}$"):
+            build(value)
+
+
+@each_count
+def test_what_is_no_int_is_refused(
+    name: str, build: Callable[[Any], Strategy], minimum: int, takes_none: bool
+) -> None:
+    wanted = "an int or None" if takes_none else "an int"
+    for value in (True, False, 1.0, 4.5, float("inf"), "4", b"4", [4], (4,), object(), int, 4j):
+        with pytest.raises(TypeError, match=f"^{name} must be {wanted}, not ") as raised:
+            build(value)
+        assert repr(value) in str(raised.value)
+
+
+@each_count
+def test_none_is_refused_where_it_means_nothing(
+    name: str, build: Callable[[Any], Strategy], minimum: int, takes_none: bool
+) -> None:
+    if takes_none:
+        build(None)
+    else:
+        with pytest.raises(TypeError, match=f"^{name} must be an int, not None$"):
+            build(None)
+
+
+@pytest.mark.parametrize("build", [Synchronous, Threaded, ThreadPool, Forking, Prefork])
+def test_unknown_arguments_are_refused(build: Callable[..., Strategy]) -> None:
+    with pytest.raises(TypeError):
+        build(1, Synchronous(), 3)
+    with pytest.raises(TypeError):
+        build(unknown=1)
+
+
+@pytest.mark.parametrize("inner", [Synchronous, Threaded, Forking, Prefork, Strategy])
+def test_a_class_is_no_inner_strategy(inner: type[Strategy]) -> None:
+    name = inner.__name__
+    with pytest.raises(TypeError, match=rf"write {name}\(\), not {name}"):
+        Prefork(2, inner)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "inner", ["Threaded()", 8, True, object(), BaseRequestHandler, [Threaded()]]
+)
+def test_something_else_is_no_inner_strategy(inner: Any) -> None:
+    with pytest.raises(TypeError, match="subclass of Strategy"):
+        Prefork(2, inner)
+
+
+class Wrapping(Strategy):
+    """A strategy of the user's own that nests another."""
+
+    def __init__(self, inner: Strategy) -> None:
+        self.inner = inner
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: Prefork(2, Prefork(2)),
+        lambda: Prefork(inner=Prefork()),
+        lambda: Prefork(2, Wrapping(Prefork(2))),
+        lambda: Prefork(2, Wrapping(Wrapping(Prefork(2, Threaded())))),
+    ],
+)
+def test_prefork_inside_prefork_is_refused_with_the_reason(
+    build: Callable[[], Strategy],
+) -> None:
+    with pytest.raises(ValueError, match=r"Prefork inside Prefork cannot work: .*more workers"):
+        build()
+
+
+@pytest.mark.parametrize("inner", [Strategy(), Wrapping(Threaded()), Wrapping(Forking())])
+def test_a_strategy_of_the_users_own_can_be_the_inner_one(inner: Strategy) -> None:
+    assert Prefork(2, inner).inner is inner
+
+
+# Without fork
+
+
+@pytest.mark.parametrize("build", [Forking, lambda: Forking(3), Prefork, lambda: Prefork(2)])
+def test_without_fork_it_says_so(
+    build: Callable[[], Strategy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "fork")
+    with pytest.raises(OSError, match=r"needs os\.fork, which this platform does not have"):
+        build()
+
+
+@pytest.mark.parametrize("build", [Synchronous, Threaded, ThreadPool])
+def test_the_others_do_without_fork(
+    build: Callable[[], Strategy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "fork")
+    build()
+
+
+# Constructors start nothing
+
+
+class Resources:
+    """The threads, descriptors and children that this process has."""
+
+    def __init__(self) -> None:
+        process = psutil.Process()
+        self.threads = {thread.id for thread in process.threads()}
+        self.descriptors = process.num_fds()
+        self.children = {child.pid for child in process.children(recursive=True)}
+
+    def more(self) -> tuple[int, int, int]:
+        """How many there are now that were not there then. A thread that ends is no matter."""
+        now = Resources()
+        return (
+            len(now.threads - self.threads),
+            now.descriptors - self.descriptors,
+            len(now.children - self.children),
+        )
+
+
+NOTHING = (0, 0, 0)
+
+
+@each_strategy
+def test_a_constructor_starts_nothing(build: Callable[[], Strategy]) -> None:
+    before = Resources()
+    kept = [build() for _ in range(10)]
+    assert before.more() == NOTHING
+    assert len(kept) == 10
+
+
+@each_strategy
+def test_reading_and_writing_starts_nothing(build: Callable[[], Strategy]) -> None:
+    before = Resources()
+    kept = [parse(repr(build())) for _ in range(3)]
+    assert before.more() == NOTHING
+    assert len(kept) == 3
+
+
+@each_strategy
+def test_a_server_that_does_not_serve_has_its_listener_and_nothing_else(
+    build: Callable[[], Strategy],
+) -> None:
+    before = Resources()
+    with TCPServer(("127.0.0.1", 0), BaseRequestHandler, strategy=build()):
+        assert before.more() == (0, 1, 0)
+    assert before.more() == NOTHING
+
+
+@each_strategy
+def test_a_strategy_that_did_nothing_is_drained_at_once(build: Callable[[], Strategy]) -> None:
+    before = Resources()
+    server = TCPServer(("127.0.0.1", 0), BaseRequestHandler, strategy=build())
+    assert server.strategy.drain(server, None)  # type: ignore[arg-type]
+    assert server.strategy.drain(server, 0)  # type: ignore[arg-type]
+    server.server_close()
+    assert before.more() == NOTHING
+
+
+def test_a_strategy_can_be_built_in_one_thread_and_used_in_another() -> None:
+    built: list[Strategy] = []
+    builder = threading.Thread(target=lambda: built.append(Threaded()))
+    builder.start()
+    builder.join()
+    with TCPServer(("127.0.0.1", 0), BaseRequestHandler, strategy=built[0]) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        assert server.wait_until_serving(20)
+        server.shutdown()
+        serving.join(20)
+        assert not serving.is_alive()
