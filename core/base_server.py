@@ -132,7 +132,7 @@ class BaseServer(Handling):
         work that was begun goes on: `server_close` waits for it.
         """
         self._serving.stop()
-        if not self._is_child:
+        if self._pid == os.getpid() and not self._is_child:
             self._serving.wait_until_stopped()
 
     def wait_until_serving(self, timeout: float | None = None) -> bool:

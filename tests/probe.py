@@ -103,8 +103,19 @@ class Handler(StreamRequestHandler):
         if pid == 0:
             try:
                 self.server.server_close()
-            finally:
                 os._exit(0)
+            finally:
+                os._exit(1)
+        return str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+    def do_fork_that_calls_shutdown(self) -> str:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                self.server.shutdown()
+                os._exit(0)
+            finally:
+                os._exit(1)
         return str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
     def do_die(self) -> None:

@@ -402,6 +402,16 @@ def test_a_process_that_a_handler_forks_does_not_close_the_server(strategy: str)
         assert "cut" not in probe.log()
 
 
+@every_strategy
+def test_a_process_that_a_handler_forks_can_stop_the_server(strategy: str) -> None:
+    with probing(strategy) as probe:
+        with probe.client() as client:
+            assert client.ask("fork_that_calls_shutdown") == "0"
+            assert client.ask("echo still there") == "still there"
+        probe.expect("returned", error=None)
+        probe.closed()
+
+
 @pytest.mark.parametrize("strategy", ["Threaded()", "ThreadPool(4)"])
 def test_handlers_that_close_at_the_same_time_do_not_wait_for_each_other(strategy: str) -> None:
     with probing(strategy, grace=None) as probe:
