@@ -209,6 +209,22 @@ def no_fork() -> int:
     raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
+hoard: list[int] = []
+
+
+def hoard_or_release(*_: Any) -> None:
+    """Take all descriptors that are left, or give them back."""
+    if hoard:
+        while hoard:
+            os.close(hoard.pop())
+        tell("released")
+        return
+    with contextlib.suppress(OSError):
+        while True:
+            hoard.append(os.open(os.devnull, os.O_RDONLY))
+    tell("hoarded")
+
+
 def build(text: str, options: dict[str, Any]) -> Any:
     address = ("127.0.0.1", 0)
     server: Any
@@ -293,6 +309,7 @@ def main() -> None:
     server = build(text, options)
     signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
     signal.signal(signal.SIGUSR1, lambda *_: server.server_close())
+    signal.signal(signal.SIGUSR2, hoard_or_release)
     tell("listening", port=server.server_address[1])
     for method in options["before"]:
         getattr(server, method)()

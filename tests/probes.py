@@ -159,6 +159,13 @@ class Probe:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
+    def signal_all(self, number: int) -> int:
+        """Send a signal to each of its processes; returns how many there are."""
+        processes = [psutil.Process(self.pid), *self.children()]
+        for process in processes:
+            process.send_signal(number)
+        return len(processes)
+
     def interrupt(self) -> None:
         """What Ctrl-C in a terminal does: SIGINT to the whole group."""
         os.killpg(self.pid, signal.SIGINT)

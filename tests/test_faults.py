@@ -298,38 +298,41 @@ def test_the_check_fails_against_the_standard_library(check: Check, name: str) -
         check(f"socketserver.{name}", patience=1.0)
 
 
-def test_no_descriptors_left_is_a_pause_that_ends_by_itself() -> None:
-    for strategy in ("Synchronous()", "Threaded()", "ThreadPool(64)", "Forking(64)"):
-        with probing(strategy, nofile=24) as probe:
-            clients = probe.clients(40)
-            for client in clients:
-                client.send("echo hi")
-            if strategy in ("Threaded()", "ThreadPool(64)"):
-                assert wait_until(lambda: "accepting is paused" in probe.log()), strategy
-                busy = _processor_seconds(probe)
-                probe.children()
-                assert wait_until(lambda b=busy: _processor_seconds(probe) - b > 0.5, 1.0) is False
-                assert probe.log().count("accepting is paused") == 1
-            for client in clients:
-                client.close()
-            assert probe.ask("echo it goes on") == "it goes on"
-            probe.stop()
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_no_descriptors_left_is_a_pause_that_ends_by_itself(strategy: str) -> None:
+    with probing(strategy, nofile=200) as probe:
+        acceptors = 2 if strategy in PREFORKS else 1
+        assert wait_until(lambda: len(probe.children()) == acceptors or strategy not in PREFORKS)
+        assert probe.ask("echo hi") == "hi"
+        probe.expect("finished")
+        probe.wait_until_idle()
+        for _ in range(probe.signal_all(signal.SIGUSR2)):
+            probe.expect("hoarded")
+        waiting = probe.client()
+        waiting.send("echo it goes on")
+        assert wait_until(lambda: "accepting is paused" in probe.log())
+        busy = _processor_seconds(probe)
+        assert not wait_until(lambda: _processor_seconds(probe) - busy > 0.5, 1.0)
+        assert 1 <= probe.log().count("accepting is paused") <= acceptors
+        for _ in range(probe.signal_all(signal.SIGUSR2)):
+            probe.expect("released")
+        assert waiting.receive() == "it goes on"
+        waiting.close()
+        probe.stop()
 
 
 def test_the_standard_library_spins_without_descriptors() -> None:
-    with probing("socketserver.ThreadingTCPServer", nofile=24) as probe:
-        clients = probe.clients(40)
-        for client in clients:
-            client.send("echo hi")
+    with probing("socketserver.ThreadingTCPServer", nofile=200) as probe:
+        probe.signal_all(signal.SIGUSR2)
+        probe.expect("hoarded")
+        probe.client()
         busy = _processor_seconds(probe)
         assert wait_until(lambda: _processor_seconds(probe) - busy > 0.5)
-        for client in clients:
-            client.close()
 
 
 def _processor_seconds(probe: Probe) -> float:
-    times = psutil.Process(probe.pid).cpu_times()
-    return float(times.user + times.system)
+    times = [process.cpu_times() for process in (psutil.Process(probe.pid), *probe.children())]
+    return sum(each.user + each.system for each in times)
 
 
 @pytest.mark.parametrize("strategy", CONCURRENT)
