@@ -8,7 +8,8 @@ waited for at the end. The strategies in the box are in `serverstrategy.strategi
 from socketserver import BaseRequestHandler, StreamRequestHandler
 
 from .base_server import BaseServer
-from .in_flight import Connection, InFlight
+from .connection import Connection
+from .in_flight import InFlight
 from .server import TCPServer
 from .stop_signal import StopSignal
 from .strategy import Server, Strategy

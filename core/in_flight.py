@@ -3,74 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .connection import Connection
 from .waiter import Waiter
-
-
-class Connection:
-    """One connection in flight.
-
-    Attributes:
-        request: what `get_request` returned: a connected socket, for a stream server.
-        client_address: the peer, as `get_request` returned it.
-        started: when it was accepted, in seconds of `time.monotonic`.
-        is_taken: whether the strategy has it.
-        is_begun: whether a handler has it.
-        thread: the identifier of the thread that has it: of that which accepted it, until the
-            strategy has it, and of that which runs its handler; None in between.
-        child: the process identifier of the child that handles it; None if this process does.
-    """
-
-    __slots__ = (
-        "child",
-        "client_address",
-        "is_begun",
-        "is_taken",
-        "request",
-        "started",
-        "thread",
-    )
-
-    def __init__(self, request: Any, client_address: Any) -> None:
-        self.request = request
-        self.client_address = client_address
-        self.started = time.monotonic()
-        self.is_taken = False
-        self.is_begun = False
-        self.thread: int | None = None
-        self.child: int | None = None
-
-    @property
-    def age(self) -> float:
-        """Seconds since it was accepted."""
-        return time.monotonic() - self.started
-
-    def __repr__(self) -> str:
-        by = ""
-        if self.child is not None:
-            by = f" in child {self.child}"
-        elif self.thread is not None:
-            by = f" in thread {self.thread}"
-        return f"<connection from {self.client_address!r}{by}, {self.age:.3f} s>"
-
-    def cut(self) -> None:
-        """End it from outside: its handler reads the end of file, or its child is killed."""
-        if self.child is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.child, signal.SIGKILL)
-        elif hasattr(self.request, "shutdown"):
-            # OSError: the peer is gone already, or the handler has closed it. Others: what
-            # `get_request` returned is not quite a socket. The next one is to be cut all the same.
-            with contextlib.suppress(Exception):
-                self.request.shutdown(socket.SHUT_RDWR)
 
 
 class InFlight:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import os
 import select
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import NoReturn
+
+from ._child import flush, run_child
 
 _logger = logging.getLogger("serverstrategy")
 
@@ -70,7 +70,7 @@ class Children:
         Raises:
             OSError: the system refuses another process (EAGAIN, ENOMEM).
         """
-        _flush()  # what is buffered now would be written by both
+        flush()  # what is buffered now would be written by both
         # A signal handler that raises between the fork and the child's `try` would have the child
         # unwind into the parent's code. Two calls, since the one that blocks may raise as well.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
@@ -174,27 +174,11 @@ class Children:
         self._on_exit.pop(pid)(pid, os.waitstatus_to_exitcode(status))
 
     def _run_child(self, main: Callable[[], int], mask: Iterable[int]) -> NoReturn:
-        status = 1
-        try:
-            # A terminal sends Ctrl-C to its children too; the parent decides what becomes of them.
-            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            # What the parent has made is not the child's to collect, and looking at it would
-            # copy the pages that it is on.
-            gc.freeze()
+        def forget_siblings_first() -> int:
             self._forget_siblings()
-            status = main()
-        except (SystemExit, KeyboardInterrupt):
-            pass
-        except BaseException:
-            _logger.exception("child process %d failed", os.getpid())
-        finally:
-            try:
-                _join_threads()
-                _flush()
-            finally:
-                os._exit(status)
+            return main()
+
+        run_child(forget_siblings_first, mask)
 
     def _forget_siblings(self) -> None:
         self._lock = threading.RLock()
@@ -206,20 +190,3 @@ class Children:
         for fd in self._pid_of:
             os.close(fd)
         self._pid_of.clear()
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        # AttributeError: there is none. ValueError: closed, or without a descriptor.
-        # OSError: nobody reads it, or the disk is full.
-        with contextlib.suppress(AttributeError, ValueError, OSError):
-            # A pipe that nobody empties must not stop the server.
-            if select.select([], [stream], [], 0)[1]:
-                stream.flush()
-
-
-def _join_threads() -> None:
-    """Wait for what a handler started, as the interpreter does at its own end."""
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join()

@@ -1,0 +1,63 @@
+"""The child's side of a fork: from its first to its last moment."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+_logger = logging.getLogger("serverstrategy")
+
+
+def run_child(main: Callable[[], int], mask: Iterable[int]) -> NoReturn:
+    """Call `main` in this new process, and exit with the status that it returns.
+
+    Args:
+        main: what it raises is logged and makes the status 1.
+        mask: the signals to block from now on; more of them are blocked until then.
+    """
+    status = 1
+    try:
+        # A terminal sends Ctrl-C to its children too; the parent decides what becomes of them.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        # What the parent has made is not the child's to collect, and looking at it would copy the
+        # pages that it is on.
+        gc.freeze()
+        status = main()
+    except (SystemExit, KeyboardInterrupt):
+        pass
+    except BaseException:
+        _logger.exception("child process %d failed", os.getpid())
+    finally:
+        try:
+            _join_threads()
+            flush()
+        finally:
+            os._exit(status)
+
+
+def flush() -> None:
+    """Write out what the standard output and error have in their buffers, if somebody takes it."""
+    for stream in (sys.stdout, sys.stderr):
+        # AttributeError: there is none. ValueError: closed, or without a descriptor.
+        # OSError: nobody reads it, or the disk is full.
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            # A pipe that nobody empties must not stop the server.
+            if select.select([], [stream], [], 0)[1]:
+                stream.flush()
+
+
+def _join_threads() -> None:
+    """Wait for what a handler started, as the interpreter does at its own end."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
