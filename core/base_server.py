@@ -53,6 +53,7 @@ class BaseServer(Services):
         self._is_drained = False
         self._is_child = False
         self._pid = os.getpid()
+        self._belonging = threading.RLock()
         self._unblocked: socket.socket | None = None
         self._timeout_before: float | None = None
         ownership.claim(self._strategy, self)
@@ -95,6 +96,8 @@ class BaseServer(Services):
         process, which asks its parent; before `serve_forever`, which then returns at once. The
         work that was begun goes on: `server_close` waits for it.
         """
+        if self._serving.signal is None:  # nobody serves whom a forked process could ask
+            self._belong_to_this_process()
         self._serving.stop()
         if self._pid == os.getpid() and not self._is_child:
             self._serving.wait_until_stopped()
@@ -105,6 +108,7 @@ class BaseServer(Services):
         Returns:
             Whether it does.
         """
+        self._belong_to_this_process()
         return self._serving.wait_until_accepting(timeout)
 
     def handle_request(self) -> None:
@@ -178,8 +182,9 @@ class BaseServer(Services):
 
         A daemon, say, is forked between the server's construction and its service.
         """
-        if self._pid != os.getpid():
-            self._start_afresh(None)
+        with self._belonging:
+            if self._pid != os.getpid():
+                self._start_afresh(None)
 
     def _unblock_listener(self) -> float | None:
         """Make the listener non-blocking, since another process may be faster to accept.

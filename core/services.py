@@ -104,6 +104,7 @@ class Services(Handling):
             if strategy.drain(self, remaining):
                 return True
         except BaseException:
+            self.socket.close()
             self._cut(strategy)
             raise
         self._cut(strategy)

@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
+from itertools import starmap
 from typing import NoReturn
 
 from ._child import flush, run_child
@@ -45,7 +46,6 @@ class Children:
         self._lock = threading.RLock()
         self._on_exit: dict[int, OnExit] = {}
         self._pid_of: dict[int, int] = {}  # by pidfd
-        self._unwatched: set[int] = set()
         self._exits: select.epoll | None = None
 
     def __len__(self) -> int:
@@ -62,8 +62,8 @@ class Children:
 
         Args:
             main: called in the child. What it raises is logged and makes the status 1.
-            on_start: called in the parent, with the child's pid, at once: no signal handler comes
-                in between, so that no exception of one can lose the child.
+            on_start: called in the parent, with the child's pid, at once, also if a signal handler
+                raises meanwhile, so that the child is not lost.
             on_exit: called in the parent, with the pid and the exit status (negative: the number
                 of the signal that ended it), once the child is reaped.
 
@@ -73,17 +73,21 @@ class Children:
         flush()  # what is buffered now would be written by both
         # A signal handler that raises between the fork and the child's `try` would have the child
         # unwind into the parent's code. Two calls, since the one that blocks may raise as well.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-        try:
-            signal.pthread_sigmask(signal.SIG_BLOCK, _RAISING)
-            pid = os.fork()
-            if pid == 0:
-                self._run_child(main, before)
-            self._on_exit[pid] = on_exit
-            on_start(pid)
-            self._watch(pid)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        with self._lock:
+            before = set(self._on_exit)
+            try:
+                signal.pthread_sigmask(signal.SIG_BLOCK, _RAISING)
+                # One call into C that forks and notes the pid: beside another thread the mask is no
+                # help, and Python runs a signal handler as soon as it is back from os.fork.
+                self._on_exit.update(zip(starmap(os.fork, ((),)), (on_exit,), strict=False))
+                if 0 in self._on_exit:
+                    self._run_child(main, mask)
+            finally:
+                for pid in self._on_exit.keys() - before:
+                    on_start(pid)
+                    self._watch(pid)
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def fileno(self) -> int:
         """The descriptor that is readable when a child has exited; -1 if there is none."""
@@ -91,7 +95,7 @@ class Children:
 
     def tick(self) -> float | None:
         """Seconds after which to call `check`; None: `fileno` tells."""
-        return _TICK if self._unwatched else None
+        return _TICK if self._unwatched() else None
 
     def check(self) -> None:
         """Reap what has exited. Never blocks."""
@@ -99,7 +103,7 @@ class Children:
             if self._exits is not None:
                 for fd, _ in self._exits.poll(0):
                     self._reap(self._pid_of.get(fd), fd)
-            for pid in tuple(self._unwatched):
+            for pid in self._unwatched():
                 self._reap(pid, None)
 
     def wait(self, timeout: float | None) -> bool:
@@ -112,7 +116,7 @@ class Children:
         self.check()
         while self._on_exit:
             # A second at most, since a signal that comes just before the wait does not end it.
-            pause = _TICK if self._unwatched else 1.0
+            pause = self.tick() or 1.0
             if deadline is not None:
                 pause = min(pause, deadline - time.monotonic())
                 if pause <= 0.0:
@@ -139,25 +143,29 @@ class Children:
                 self._exits.close()
                 self._exits = None
 
+    def _unwatched(self) -> list[int]:
+        """Those whose exit no descriptor tells. Derived, so that no interruption makes it wrong."""
+        if len(self._pid_of) == len(self._on_exit):
+            return []
+        return list(self._on_exit.keys() - self._pid_of.values())
+
     def _watch(self, pid: int) -> None:
         try:
             if self._exits is None:
                 self._exits = select.epoll()
             fd = os.pidfd_open(pid)
         except (AttributeError, OSError):  # not Linux; an old one; or no descriptor is left
-            self._unwatched.add(pid)
             return
         try:
             self._exits.register(fd, select.EPOLLIN)
         except OSError:  # ENOSPC, see epoll_ctl(2)
             os.close(fd)
-            self._unwatched.add(pid)
         else:
             self._pid_of[fd] = pid
 
     def _reap(self, pid: int | None, fd: int | None) -> None:
         if pid not in self._on_exit:
-            return  # a signal handler has been here
+            return  # a signal handler has been here, inside of `check`
         try:
             reaped, status = os.waitpid(pid, os.WNOHANG)
         except ChildProcessError:
@@ -165,13 +173,13 @@ class Children:
             reaped, status = pid, 0
         if reaped == 0:
             return
-        if fd is not None and self._exits is not None:
+        on_exit = self._on_exit.pop(pid, None)
+        if fd is not None and self._pid_of.pop(fd, None) is not None and self._exits is not None:
             # epoll(7): closing takes it out of the set only if no child holds a copy.
             self._exits.unregister(fd)
-            del self._pid_of[fd]
             os.close(fd)
-        self._unwatched.discard(pid)
-        self._on_exit.pop(pid)(pid, os.waitstatus_to_exitcode(status))
+        if on_exit is not None:
+            on_exit(pid, os.waitstatus_to_exitcode(status))
 
     def _run_child(self, main: Callable[[], int], mask: Iterable[int]) -> NoReturn:
         def forget_siblings_first() -> int:
@@ -183,7 +191,6 @@ class Children:
     def _forget_siblings(self) -> None:
         self._lock = threading.RLock()
         self._on_exit.clear()
-        self._unwatched.clear()
         if self._exits is not None:
             self._exits.close()
             self._exits = None

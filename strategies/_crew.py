@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from typing import Any
@@ -23,6 +24,7 @@ class Crew:
     """
 
     def __init__(self, limit: int | None, idle_timeout: float | None) -> None:
+        self._pid = os.getpid()
         self._limit = limit
         self._idle_timeout = idle_timeout
         # Reentrant, because a signal handler runs inside whatever the main thread is doing.
@@ -36,8 +38,12 @@ class Crew:
         self._is_ending = False
 
     def is_ending(self) -> bool:
-        """Whether `end` was called: no work may be added."""
-        return self._is_ending
+        """Whether no work may be added: `end` was called, or the threads are another process's."""
+        return self._is_ending or not self.is_here()
+
+    def is_here(self) -> bool:
+        """Whether the threads are this process's: they do not survive a fork."""
+        return self._pid == os.getpid()
 
     def is_gone(self) -> bool:
         """Whether no thread is left."""
@@ -69,10 +75,10 @@ class Crew:
         """
         me = threading.current_thread()
         with self._changed:
-            if not self._is_ending:
-                self._is_ending = True
-                for _ in self._threads:
-                    self._jobs.put(None)
+            self._is_ending = True
+            # The thread that takes it passes it on. So a call that Ctrl-C interrupts is made good
+            # by the next one.
+            self._jobs.put(None)
             # Not by Thread.join: interrupted by Ctrl-C, that of CPython 3.11 and 3.12 takes a
             # thread that runs for one that has ended.
             ended = self._changed.wait_for(lambda: self._threads <= {me}, timeout)
@@ -83,8 +89,12 @@ class Crew:
 
     def _start(self, job: _Job) -> None:
         thread = threading.Thread(target=self._run, args=(job,), daemon=True)
-        thread.start()
         self._threads.add(thread)
+        try:
+            thread.start()
+        except Exception:  # not after Ctrl-C: then it may have started
+            self._threads.discard(thread)
+            raise
         self._leaving = [each for each in self._leaving if each.is_alive()]
 
     def _run(self, job: _Job | None) -> None:
@@ -94,6 +104,8 @@ class Crew:
             del job, server, request, client_address  # an idle thread keeps nothing alive
             job = self._next()
         with self._changed:
+            if self._is_ending:
+                self._jobs.put(None)
             self._threads.discard(threading.current_thread())
             self._leaving.append(threading.current_thread())
             self._changed.notify_all()

@@ -39,7 +39,7 @@ class ThreadsStrategy(Strategy):
         """Let the threads finish their work, and end them."""
         deadline = None if timeout is None else time.monotonic() + timeout
         crew = self._crew
-        if crew is not None:
+        if crew is not None and crew.is_here():
             if not crew.end(timeout):
                 return False
             with self._lock:

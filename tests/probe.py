@@ -36,6 +36,8 @@ OPTIONS = {
     "again": False,  # serve a second time
     "nofile": 0,  # the limit of descriptors, beyond those that are open at the start
     "own_child": False,  # have a child that is no concern of the server's
+    "daemon": False,  # go on in a forked process, as a daemon does
+    "beside": False,  # have another thread that does nothing
     "unflushed": "",  # text that is in the buffer of the standard output before serving
 }
 
@@ -163,6 +165,12 @@ def get_request_raises_always(server: Any) -> Any:
     return request, address
 
 
+def verify_sleeps(server: Any, request: Any, address: Any) -> bool:
+    tell("verifying")
+    time.sleep(30)
+    return True
+
+
 def verify_closes(server: Any, request: Any, address: Any) -> bool:
     tell("closed_in_hook", ms=milliseconds(server.server_close))
     return True
@@ -195,6 +203,7 @@ HOOKS = {
     "handle_error_tells": ("handle_error", handle_error_tells),
     "process_request_raises": ("process_request", process_request_raises),
     "get_request_raises_200_times": ("get_request", get_request_raises_always),
+    "verify_sleeps": ("verify_request", verify_sleeps),
     "verify_closes": ("verify_request", verify_closes),
     "interrupted_after_accept": ("get_request", shortage_over_interrupts),
     "service_actions_tells": ("service_actions", service_actions_tells),
@@ -310,7 +319,18 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
     signal.signal(signal.SIGUSR1, lambda *_: server.server_close())
     signal.signal(signal.SIGUSR2, hoard_or_release)
+    if options["beside"]:
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        threads += 1
     tell("listening", port=server.server_address[1])
+    if options["daemon"]:
+        if options["requests"]:
+            serve(server, options | {"requests": 1})
+        if pid := os.fork():
+            os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        fds, threads = psutil.Process().num_fds() - 1, threading.active_count()
+        options["requests"] = 0
+        tell("daemon")
     for method in options["before"]:
         getattr(server, method)()
     if options["unflushed"]:

@@ -178,13 +178,15 @@ class Probe:
 
     def switches(self) -> int:
         """How often its processes and threads have gone to sleep, which they do once a wake-up."""
-        return sum(
-            int(line.split()[1])
-            for process in [psutil.Process(self.pid), *self.children()]
-            for status in Path(f"/proc/{process.pid}/task").glob("*/status")
-            for line in status.read_text().splitlines()
-            if line.startswith("voluntary_ctxt_switches")
-        )
+        switches = 0
+        for process in [psutil.Process(self.pid), *self.children()]:
+            for status in Path(f"/proc/{process.pid}/task").glob("*/status"):
+                # OSError: the thread or the process has ended meanwhile.
+                with contextlib.suppress(OSError):
+                    for line in status.read_text().splitlines():
+                        if line.startswith("voluntary_ctxt_switches"):
+                            switches += int(line.split()[1])
+        return switches
 
     def wait_until_idle(self) -> None:
         """Wait until all of it has slept through a few looks in a row."""

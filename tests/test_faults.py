@@ -54,6 +54,7 @@ def shutdown_waits_for_a_saturated_backlog(strategy: str, **options: object) -> 
         clients = probe.clients(60)
         for client in clients:
             client.send("echo hi")
+        probe.expect("handling")
         probe.tell("shutdown")
         assert probe.expect("shutdown")["ms"] < AT_ONCE
         for client in clients:
