@@ -85,8 +85,7 @@ class InFlight:
         with self._lock:
             if self._connections.pop(id(request), None) is None:
                 return
-            if self._parked:
-                self._parked.popleft().wake()
+            self.pass_on()
             self._notify()
 
     def handled_by(self, thread: int) -> bool:
@@ -113,7 +112,7 @@ class InFlight:
             self._parked.remove(waiter)
 
     def pass_on(self) -> None:
-        """Wake the next one that is parked: the caller leaves, and may have been woken for it."""
+        """Wake the next one that is parked: for room that came, or that the caller leaves to it."""
         with self._lock:
             if self._parked:
                 self._parked.popleft().wake()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import select
 import signal
@@ -14,8 +13,6 @@ from itertools import starmap
 from typing import NoReturn
 
 from ._child import flush, run_child
-
-_logger = logging.getLogger("serverstrategy")
 
 # How often a child is asked whether it has ended, in seconds, where the system does not tell.
 _TICK = 0.1
@@ -47,9 +44,6 @@ class Children:
         self._on_exit: dict[int, OnExit] = {}
         self._pid_of: dict[int, int] = {}  # by pidfd
         self._exits: select.epoll | None = None
-
-    def __len__(self) -> int:
-        return len(self._on_exit)
 
     def pids(self) -> list[int]:
         """The process identifiers of those that are not reaped yet."""

@@ -146,6 +146,21 @@ class Probe:
         with self.client() as client:
             return client.ask(command)
 
+    def answers(self) -> bool:
+        """Whether a new connection is served."""
+        try:
+            return self.ask("echo hi") == "hi"
+        except OSError:
+            return False
+
+    def refuses(self) -> bool:
+        """Whether nobody listens at its port."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1.0).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
     def tell(self, command: str) -> None:
         """Have the main thread call a method, if the probe serves in a thread."""
         assert self.process.stdin is not None

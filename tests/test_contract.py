@@ -14,7 +14,6 @@ from probes import (
     FORKING,
     PREFORKS,
     STRATEGIES,
-    Probe,
     is_gone,
     probing,
     wait_until,
@@ -63,7 +62,7 @@ def test_process_request_that_raises_gives_the_connection_back(strategy: str) ->
         with probe.client() as client:
             assert client.receive() is None
         probe.expect("handle_error", error="ValueError")
-        assert wait_until(lambda: _answers(probe))
+        assert wait_until(lambda: probe.answers())
         probe.stop()
 
 
@@ -452,15 +451,7 @@ def test_ctrl_c_in_server_close_closes_the_listener() -> None:
         probe.wait_until_idle()
         probe.signal(signal.SIGINT)
         probe.expect("interrupted")
-        assert wait_until(lambda: _refuses(probe.port))
-
-
-def _refuses(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1.0).close()
-    except ConnectionRefusedError:
-        return True
-    return False
+        assert wait_until(lambda: probe.refuses())
 
 
 @pytest.mark.parametrize("strategy", ["Threaded()", "ThreadPool(4)"])
@@ -527,10 +518,3 @@ def test_a_scanner_does_not_keep_others_waiting() -> None:
         assert time.monotonic() - started < 8
         assert len(scanners) == 200
         probe.stop()
-
-
-def _answers(probe: Probe) -> bool:
-    try:
-        return probe.ask("echo hi") == "hi"
-    except OSError:
-        return False

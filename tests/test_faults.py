@@ -6,7 +6,6 @@ Each check is also run against the standard library, where it must fail: so each
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import Callable
 
 import psutil
@@ -136,7 +135,7 @@ def verify_request_that_raises_ends_the_loop(strategy: str, **options: object) -
             assert client.receive() is None
         probe.expect("handle_error", error="ValueError")
         # Each worker has its own copy of the server, so each of them fails once.
-        assert wait_until(lambda: _answers(probe), probe.patience)
+        assert wait_until(lambda: probe.answers(), probe.patience)
         probe.stop()
 
 
@@ -144,7 +143,7 @@ def get_request_that_raises_ends_the_loop(strategy: str, **options: object) -> N
     with probing(strategy, hooks=["get_request_raises"], **options) as probe:
         with probe.client() as client:
             assert client.receive() is None
-        assert wait_until(lambda: _answers(probe), probe.patience)
+        assert wait_until(lambda: probe.answers(), probe.patience)
         assert "get_request fails once" in probe.log()
         probe.stop()
 
@@ -206,7 +205,7 @@ def a_child_keeps_the_listener_open(strategy: str, **options: object) -> None:
         probe.children()
         probe.signal(signal.SIGKILL)
         probe.process.wait()
-        assert wait_until(lambda: _refuses(probe.port), 3.0)
+        assert wait_until(lambda: probe.refuses(), 3.0)
 
 
 def buffered_output_of_a_child_is_lost_or_doubled(strategy: str, **options: object) -> None:
@@ -233,23 +232,8 @@ def _serves_and_waits(probe: Probe) -> None:
     probe.wait_until_idle()
 
 
-def _answers(probe: Probe) -> bool:
-    try:
-        return probe.ask("echo hi") == "hi"
-    except OSError:
-        return False
-
-
 def _limit(strategy: str) -> int:
     return {"Prefork(2, Forking(10))": 20}.get(strategy, 40)
-
-
-def _refuses(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1.0).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 FORKS_A_CONNECTION = ["Forking()", "Prefork(2, Forking(10))"]
