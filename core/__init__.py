@@ -5,12 +5,13 @@ the server is built, and that decides who accepts, who handles, how many at a ti
 waited for at the end. The strategies in the box are in `serverstrategy.strategies`.
 """
 
-from socketserver import BaseRequestHandler, StreamRequestHandler
+from socketserver import BaseRequestHandler, DatagramRequestHandler, StreamRequestHandler
 
+from .adoption import adopt, with_strategy
 from .base_server import BaseServer
 from .connection import Connection
 from .in_flight import InFlight
-from .server import TCPServer
+from .server import TCPServer, UDPServer, UnixDatagramServer, UnixStreamServer
 from .stop_signal import StopSignal
 from .strategy import Server, Strategy
 
@@ -18,10 +19,16 @@ __all__ = [
     "BaseRequestHandler",
     "BaseServer",
     "Connection",
+    "DatagramRequestHandler",
     "InFlight",
     "Server",
     "StopSignal",
     "Strategy",
     "StreamRequestHandler",
     "TCPServer",
+    "UDPServer",
+    "UnixDatagramServer",
+    "UnixStreamServer",
+    "adopt",
+    "with_strategy",
 ]

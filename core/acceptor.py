@@ -4,37 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
-from .in_flight import InFlight
-from .shortage import Shortage
+from .listener import fileno
+from .service_actions import is_overridden
 from .stop_signal import StopSignal
-from .strategy import Server, Strategy, Watched
+from .strategy import Server, Watched
 from .waiter import Waiter
+
+if TYPE_CHECKING:
+    from .state import State  # which imports this room
 
 
 class AcceptingServer(Server, Protocol):
     """What an acceptor asks of its server, beyond what a strategy may."""
 
-    in_flight: InFlight
-    shortage: Shortage
-    watched: tuple[Watched, ...]
-
-    @property
-    def strategy(self) -> Strategy:
-        """The object that runs the handlers."""
-        raise NotImplementedError
-
-    def is_closed(self) -> bool:
-        """Whether there is nothing more to accept from."""
-        raise NotImplementedError
-
-    def service_interval(self) -> float | None:
-        """How often `service_actions` is due, in seconds; None: never."""
-        raise NotImplementedError
+    _serverstrategy: State
 
     def service_actions(self) -> None:
-        """What is due then."""
+        """What is due at every `poll_interval`."""
 
     def _handle_request_noblock(self) -> None:
         """Accept one connection if there is one and there is room, and hand it on."""
@@ -61,20 +50,21 @@ class Acceptor:
 
     def run(self, stop: StopSignal) -> None:
         """Accept until `stop` is heard, or until the listener is closed."""
-        server = self._server
+        server, serving = self._server, self._server._serverstrategy.serving
         stop_fds = set(stop.filenos())
         for fd in stop_fds:
             self._waiter.watch(fd)
         with self._waiter:
             server.mark_serving()
-            while not server.is_closed():
-                timeout = server.service_interval()
-                ready = self._wait(timeout)
+            while not self._is_closed():
+                has_actions = is_overridden(server)
+                ready = self._wait(serving.poll_interval if has_actions else None)
                 if not stop_fds.isdisjoint(ready) and stop.is_set():
                     break
                 if self._listener in ready:
                     server._handle_request_noblock()
-                server.service_actions()
+                if has_actions:
+                    server.service_actions()
 
     def wait_for_connection(self, timeout: float | None) -> bool:
         """Block for at most `timeout` seconds (None: for ever) until one can be accepted.
@@ -82,15 +72,20 @@ class Acceptor:
         Returns:
             Whether one can. False after the timeout, or if the server is closed meanwhile.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        with self._waiter:
-            while not self._server.is_closed():
-                remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
-                if self._listener in self._wait(remaining):
-                    return True
-                if remaining == 0.0:
-                    break
-        return False
+        return self._wait_until(lambda ready: self._listener in ready, timeout)
+
+    def wait_for_room(self, timeout: float) -> bool:
+        """Block for at most `timeout` seconds until there is room for a connection.
+
+        Returns:
+            Whether there is. False after the timeout, or if the server is closed meanwhile.
+        """
+        state = self._server._serverstrategy
+
+        def is_room(_: object) -> bool:
+            return not state.shortage.remaining() and state.strategy.ready(self._server)
+
+        return is_room(None) or self._wait_until(is_room, timeout)
 
     def wake(self) -> None:
         """Have the wait look at the server's state again. From any thread."""
@@ -100,41 +95,54 @@ class Acceptor:
         """Give the file descriptors back."""
         self._waiter.close()
 
+    def _wait_until(self, condition: Callable[[set[int]], bool], timeout: float | None) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._waiter:
+            while not self._is_closed():
+                remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+                if condition(self._wait(remaining)):
+                    return True
+                if remaining == 0.0:
+                    break
+        return False
+
     def _wait(self, timeout: float | None) -> set[int]:
         """Wait once, for at most `timeout` seconds; the listener takes part only if there is room.
 
         Returns:
             The descriptors that are readable, the listener's only if one may be accepted.
         """
-        server, waiter = self._server, self._waiter
-        tick = self._watch_what_the_server_watches()
-        pause = server.shortage.remaining()
+        server, state, waiter = self._server, self._server._serverstrategy, self._waiter
+        tick = self._watch_what_the_server_watches(state.watched)
+        pause = state.shortage.remaining()
         parked = False
-        if not pause and not server.strategy.ready(server):
+        if not pause and not state.strategy.ready(server):
             # The order matters: what ends after `park` wakes us, what ended before is asked for.
-            server.in_flight.park(waiter)
-            parked = not server.strategy.ready(server)
+            state.in_flight.park(waiter)
+            parked = not state.strategy.ready(server)
         self._watch_listener(not pause and not parked)
         try:
             ready = waiter.wait(_shortest(timeout, tick, pause or None))
         finally:
-            server.in_flight.unpark(waiter)
+            state.in_flight.unpark(waiter)
         for fd, watched in self._watching.items():
             if fd in ready or watched.tick() is not None:
                 watched.check()
         return ready
 
     def _watch_listener(self, wanted: bool) -> None:
-        fd = self._server.fileno() if wanted else -1
+        fd = fileno(self._server) if wanted else -1
         if fd != self._listener:
             if self._listener != -1:
                 self._waiter.unwatch(self._listener)
             if fd != -1:
+                # It may be another one than before.
+                self._server._serverstrategy.listener.unblock(self._server)
                 self._waiter.watch(fd)
             self._listener = fd
 
-    def _watch_what_the_server_watches(self) -> float | None:
-        wanted = {watched.fileno(): watched for watched in self._server.watched}
+    def _watch_what_the_server_watches(self, watched: tuple[Watched, ...]) -> float | None:
+        wanted = {each.fileno(): each for each in watched}
         if wanted.keys() != self._watching.keys():
             for fd in self._watching.keys() - wanted.keys():
                 self._waiter.unwatch(fd)
@@ -142,7 +150,10 @@ class Acceptor:
                 if fd != -1:
                     self._waiter.watch(fd)
             self._watching = wanted
-        return _shortest(*(watched.tick() for watched in wanted.values()))
+        return _shortest(*(each.tick() for each in wanted.values()))
+
+    def _is_closed(self) -> bool:
+        return self._server._serverstrategy.is_over(self._server)
 
 
 def _shortest(*timeouts: float | None) -> float | None:

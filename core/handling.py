@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .hooks import Hooks
-from .in_flight import InFlight
-from .serving import Serving
-from .shortage import Shortage
+from .state import MakeStrategy, StateAttribute
 from .strategy import Strategy
 
+if TYPE_CHECKING:
+    # At run time the hooks come later, in a class of ours or in one of the standard library's.
+    from .hooks import Hooks
+else:
+    Hooks = object
+
 _logger = logging.getLogger("serverstrategy")
+
+# How long a loop that is not ours is kept from asking again while there is no room, in seconds: as
+# long as the loop of the standard library waits before it looks at its own flags.
+_PATIENCE = 0.5
 
 
 class Handling(Hooks):
@@ -23,112 +30,146 @@ class Handling(Hooks):
     An `Exception` on the way goes to `handle_error` and costs this connection only.
     """
 
-    in_flight: InFlight
-    shortage: Shortage
-    _strategy: Strategy
-    _serving: Serving
-    _admission: threading.Lock
-    _is_child: bool
+    make_strategy: MakeStrategy = Strategy
+
+    _serverstrategy = StateAttribute()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Hand the connection to the strategy."""
-        self.in_flight.take(request)
-        # The protocol is what BaseServer offers, which is the only subclass.
-        self._strategy.process_request(self, request, client_address)  # type: ignore[arg-type]
+        state = self._serverstrategy
+        state.in_flight.take(request, client_address)
+        # The protocol is what the subclasses offer.
+        state.strategy.process_request(self, request, client_address)  # type: ignore[arg-type]
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Handle the connection, in the thread or the process that the strategy chose.
+
+        Calls `finish_request`, `handle_error` if that fails, and `shutdown_request`. Raises what
+        `complete_request` does. Its name is that of the standard library, which has it for threads
+        only; one that a subclass has in its place decides by itself what becomes of the connection.
+        """
+        try:
+            self.finish_request(request, client_address)
+        except Exception:  # noqa: BLE001 - handle_error is for any of them
+            self.__report(request, client_address)
+        except BaseException:
+            if self.__is_the_callers():
+                raise
+            self.__report(request, client_address)
+        finally:
+            self.__end(request)
+
+    def complete_request(self, request: Any, client_address: Any) -> None:
+        """See `Server.complete_request`."""
+        in_flight = self._serverstrategy.in_flight
+        in_flight.begin(request, client_address)
+        try:
+            self.process_request_thread(request, client_address)
+        except BaseException as error:  # noqa: BLE001 - __fail decides
+            self.__fail(error, request, client_address)
+        finally:
+            in_flight.remove(request)
 
     def accept_one(self) -> None:
         """See `Server.accept_one`."""
-        self._handle_request_noblock()
-
-    def _handle_request_noblock(self) -> None:
-        """Accept one connection if there is one and there is room, and hand it on.
-
-        Where several threads accept, the question for room, the accept and the entry in
-        `in_flight` are one step: no two of them can take the last room.
-        """
+        # Where several threads accept, the question for room, the accept and the entry in
+        # `in_flight` are one step: no two of them can take the last room.
         accepted: list[Any] = []
         handed_over = False
         try:
-            with self._admission:
-                self._accept(accepted)
+            with self._serverstrategy.admission:
+                self.__accept(accepted)
             if accepted:
-                handed_over = self._hand_over(*accepted)
+                handed_over = self.__hand_over(*accepted)
         finally:
             # What a handler has got, the handler's side closes; the rest goes no further.
             if accepted and not handed_over:
-                self._end_unless_begun(accepted[0])
+                self.__end_unless_begun(accepted[0])
 
-    def _accept(self, accepted: list[Any]) -> None:
+    def _handle_request_noblock(self) -> None:
+        """Accept one connection if there is one, and hand it on.
+
+        A loop of the application's own may call it too: while there is no room for a connection,
+        such a loop is held for half a second at most.
+        """
+        serving = self._serverstrategy.serving
+        if serving.has_acceptor_here():  # which has asked for room
+            self.accept_one()
+            return
+        self._serverstrategy.belong_to_this_process()
+        with serving.caller(self) as acceptor:  # type: ignore[arg-type]
+            if acceptor.wait_for_room(_PATIENCE):
+                self.accept_one()
+
+    def __accept(self, accepted: list[Any]) -> None:
         """Accept if there is room: append the connection and its peer's address."""
-        if not self._strategy.ready(self):  # type: ignore[arg-type]
+        state = self._serverstrategy
+        if not state.strategy.ready(self):  # type: ignore[arg-type]
             return
         try:
             request, client_address = self.get_request()
         except Exception as error:  # noqa: BLE001 - what it raises costs one connection
-            self.shortage.note(error)
+            state.shortage.note(error)
             return
         accepted += request, client_address
-        self.shortage.over()
-        self.in_flight.add(request, client_address).thread = threading.get_ident()
+        state.shortage.over()
+        state.in_flight.add(request, client_address).thread = threading.get_ident()
 
-    def _hand_over(self, request: Any, client_address: Any) -> bool:
+    def __hand_over(self, request: Any, client_address: Any) -> bool:
         """Pass the connection on; False if it was refused, or if that failed and was reported."""
         try:
             if not self.verify_request(request, client_address):
                 return False
             self.process_request(request, client_address)
         except Exception:  # noqa: BLE001 - handle_error is for any of them
-            self._report(request, client_address)
+            self.__report(request, client_address)
             return False
         # A process_request that is overridden may do it all by itself, as it did when there were
         # no strategies; then it is its own business, and not waited for.
-        self.in_flight.remove_unless_taken(request)
+        self._serverstrategy.in_flight.remove_unless_taken(request)
         return True
 
-    def complete_request(self, request: Any, client_address: Any) -> None:
-        """See `Server.complete_request`."""
-        self.in_flight.begin(request, client_address)
-        try:
-            self.finish_request(request, client_address)
-        except Exception:  # noqa: BLE001 - handle_error is for any of them
-            self._report(request, client_address)
-        except BaseException:
-            if self._is_the_callers():
-                raise
-            self._report(request, client_address)
-        finally:
-            self._end(request)
+    def __fail(self, error: BaseException, request: Any, client_address: Any) -> None:
+        """Deal with what `process_request_thread` raised."""
+        if not isinstance(error, Exception) and self.__is_the_callers():
+            raise error
+        self.__report(request, client_address)
+        if getattr(request, "fileno", lambda: -1)() != -1:
+            self.__end(request)
 
-    def _report(self, request: Any, client_address: Any) -> None:
+    def __report(self, request: Any, client_address: Any) -> None:
         """Call `handle_error`, which a subclass may have got wrong."""
         try:
             self.handle_error(request, client_address)
-        except BaseException as error:  # noqa: BLE001 - _log decides
-            self._log(error, "handle_error failed for the connection from %s", client_address)
+        except BaseException as error:  # noqa: BLE001 - __log decides
+            self.__log(error, "handle_error failed for the connection from %s", client_address)
 
-    def _end(self, request: Any) -> None:
+    def __end(self, request: Any) -> None:
         """Call `shutdown_request`, which a subclass may have got wrong."""
         try:
             self.shutdown_request(request)
-        except BaseException as error:  # noqa: BLE001 - _log decides
+        except BaseException as error:  # noqa: BLE001 - __log decides
             try:
                 self.close_request(request)
             except Exception:
                 _logger.exception("close_request failed")
-            self._log(error, "shutdown_request failed")
-        finally:
-            self.in_flight.remove(request)
+            self.__log(error, "shutdown_request failed")
 
-    def _end_unless_begun(self, request: Any) -> None:
-        if request in self.in_flight and not self.in_flight.is_begun(request):
-            self._end(request)
+    def __end_unless_begun(self, request: Any) -> None:
+        in_flight = self._serverstrategy.in_flight
+        if request in in_flight and not in_flight.is_begun(request):
+            try:
+                self.__end(request)
+            finally:
+                in_flight.remove(request)
 
-    def _log(self, error: BaseException, message: str, *arguments: object) -> None:
+    def __log(self, error: BaseException, message: str, *arguments: object) -> None:
         """Log what costs one connection; let through what is meant for the caller."""
-        if not isinstance(error, Exception) and self._is_the_callers():
+        if not isinstance(error, Exception) and self.__is_the_callers():
             raise error
         _logger.error(message, *arguments, exc_info=error)
 
-    def _is_the_callers(self) -> bool:
+    def __is_the_callers(self) -> bool:
         """Whether this is the thread of the application's own call, which wants its Ctrl-C."""
-        return not self._is_child and self._serving.is_caller()
+        state = self._serverstrategy
+        return not state.is_child and state.serving.is_caller()

@@ -43,12 +43,13 @@ class InFlight:
             self._connections[id(request)] = connection
         return connection
 
-    def take(self, request: Any) -> None:
-        """Note that the strategy has the connection from here on."""
+    def take(self, request: Any, client_address: Any) -> None:
+        """Note that the strategy has the connection from here on, wherever it was accepted."""
         connection = self._connections.get(id(request))
-        if connection is not None:
-            connection.is_taken = True
-            connection.thread = None
+        if connection is None:
+            connection = self.add(request, client_address)
+        connection.is_taken = True
+        connection.thread = None
 
     def begin(self, request: Any, client_address: Any) -> None:
         """Note that the calling thread handles the connection from here on."""

@@ -11,11 +11,17 @@ from typing import Any
 
 from . import ownership
 from .base_server import BaseServer
+from .socket_file import SocketFile
 from .strategy import Strategy
 
 # On POSIX, SO_REUSEADDR lets a server bind while connections of its predecessor are in TIME_WAIT.
 # On Windows and Cygwin it lets two servers bind the same port.
 _REUSE_ADDRESS_IS_SAFE = os.name == "posix" and sys.platform != "cygwin"
+
+_AF_UNIX: int = getattr(socket, "AF_UNIX", -1)
+
+# recv(2): for one call, where O_NONBLOCK would be for everybody who uses the socket.
+_DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 
 # accept(2): on Linux a connection does not inherit O_NONBLOCK from the listener; on BSD it does.
 _INHERITS_NONBLOCKING = not sys.platform.startswith("linux")
@@ -67,7 +73,7 @@ class TCPServer(BaseServer):
         try:
             self.socket = socket.socket(self.address_family, self.socket_type)
         except BaseException:
-            ownership.release(self._strategy, self)
+            ownership.release(self.strategy, self)
             raise
         if bind_and_activate:
             try:
@@ -89,6 +95,10 @@ class TCPServer(BaseServer):
     def server_activate(self) -> None:
         """Have the listener listen, with a backlog of `request_queue_size`."""
         self.socket.listen(self.request_queue_size)
+
+    def fileno(self) -> int:
+        """The listener's descriptor; -1 if it is closed."""
+        return self.socket.fileno()
 
     def get_request(self) -> tuple[Any, Any]:
         """Accept: return the connected socket and its peer's address.
@@ -115,6 +125,62 @@ class TCPServer(BaseServer):
     def _family_is_ours(self) -> bool:
         owner = next(cls for cls in type(self).__mro__ if "address_family" in vars(cls))
         return owner is TCPServer and "address_family" not in vars(self)
+
+
+class DatagramHooks:
+    """How datagrams are received and answered, for every class of datagram servers."""
+
+    max_packet_size: int
+    socket: socket.socket
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Receive: return (datagram, socket), where the socket is for the answer, and the peer.
+
+        Raises:
+            OSError: see recvfrom(2); `BlockingIOError` if another process was faster.
+        """
+        data, client_address = self.socket.recvfrom(self.max_packet_size, _DONT_WAIT)
+        return (data, self.socket), client_address
+
+
+class UDPServer(DatagramHooks, TCPServer):
+    """A UDP server with the interface of `socketserver.UDPServer`.
+
+    Each datagram is a "connection" of its own: a strategy counts it, and hands it to one thread
+    or process. The handler gets (datagram, socket) as its request, as `DatagramRequestHandler`
+    expects it, and answers by the listener, which therefore stays open in a child, and at the end
+    until the last handler has returned.
+
+    Attributes, which may be set on a subclass:
+        max_packet_size: the bytes of a datagram to receive; the rest of a longer one is lost.
+        allow_reuse_address: no, since a second server could take the datagrams of the first.
+    """
+
+    socket_type: int = socket.SOCK_DGRAM
+    max_packet_size: int = 8192
+    allow_reuse_address: bool = False
+
+    def server_activate(self) -> None:
+        """Do nothing: a datagram socket does not listen."""
+
+    def shutdown_request(self, request: Any) -> None:
+        """Do nothing, but call `close_request`."""
+        self.close_request(request)
+
+    def close_request(self, request: Any) -> None:
+        """Do nothing: the socket is the listener."""
+
+
+class UnixStreamServer(SocketFile, TCPServer):
+    """A server at a path of the file system, as `socketserver.UnixStreamServer`."""
+
+    address_family: int = _AF_UNIX
+
+
+class UnixDatagramServer(SocketFile, UDPServer):
+    """A datagram server at a path of the file system, as `socketserver.UnixDatagramServer`."""
+
+    address_family: int = _AF_UNIX
 
 
 def _is_ipv6_literal(server_address: Any) -> bool:

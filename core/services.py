@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
-import threading
 import time
+from typing import TYPE_CHECKING
 
-from . import ownership
+from . import listener, ownership
 from .handling import Handling
-from .hooks import Hooks
 from .in_flight import InFlight
-from .serving import Serving
+from .service_actions import ServiceActions
 from .stop_signal import StopSignal
 from .strategy import Strategy, Watched
 
@@ -25,12 +22,10 @@ CUT_TIME = 1.0
 class Services(Handling):
     """What the protocol `serverstrategy.Server` promises to a strategy."""
 
-    grace_period: float | None
-    socket: socket.socket
-    watched: tuple[Watched, ...]
-    _is_closed: bool
-    _is_drained: bool
-    _pid: int
+    grace_period: float | None = 30.0
+
+    if not TYPE_CHECKING:  # to whom it is the method of `Hooks`
+        service_actions = ServiceActions()
 
     @property
     def strategy(self) -> Strategy:
@@ -41,107 +36,96 @@ class Services(Handling):
             ValueError: it serves another server.
             RuntimeError: this server is serving.
         """
-        return self._strategy
+        return self._serverstrategy.strategy
 
     @strategy.setter
     def strategy(self, strategy: Strategy) -> None:
         ownership.check_strategy(strategy)
-        if self._serving.thread is not None:
+        state = self._serverstrategy
+        if state.serving.thread is not None:
             raise RuntimeError("the strategy of a server cannot be replaced while it serves")
-        before = self._strategy
-        if not self._is_drained:
+        before = state.strategy
+        if not state.is_drained:
             ownership.claim(strategy, self)
             if strategy is not before:
-                before.drain(self, self.grace_period)
+                before.drain(self, self.grace_period)  # type: ignore[arg-type]
                 ownership.release(before, self)
                 ownership.claim(strategy, self)  # one of the two may be a part of the other
-        self._strategy = strategy
+        state.strategy = strategy
 
-    def fileno(self) -> int:
-        """The listener's descriptor; -1 if it is closed."""
-        return self.socket.fileno()
+    @property
+    def in_flight(self) -> InFlight:
+        """The connections that this process handles."""
+        return self._serverstrategy.in_flight
 
     def accept_until_stopped(self, stop: StopSignal) -> None:
         """See `Server.accept_until_stopped`."""
-        with self._serving.acceptor(self) as acceptor:
+        with self._serverstrategy.serving.acceptor(self) as acceptor:  # type: ignore[arg-type]
             acceptor.run(stop)
 
     def mark_serving(self) -> None:
         """See `Server.mark_serving`."""
-        self._serving.mark()
+        self._serverstrategy.serving.mark()
 
-    def watch(self, watched: Watched) -> None:
-        """See `Server.watch`."""
-        if watched not in self.watched:
-            self.watched = (*self.watched, watched)
+    def add_watched(self, watched: Watched) -> None:
+        """See `Server.add_watched`."""
+        state = self._serverstrategy
+        if watched not in state.watched:
+            state.watched = (*state.watched, watched)
 
-    def unwatch(self, watched: Watched) -> None:
-        """See `Server.unwatch`."""
-        self.watched = tuple(each for each in self.watched if each is not watched)
+    def remove_watched(self, watched: Watched) -> None:
+        """See `Server.remove_watched`."""
+        state = self._serverstrategy
+        state.watched = tuple(each for each in state.watched if each is not watched)
 
     def become_child(self) -> None:
         """See `Server.become_child`."""
-        self._leave_parent(self._serving.signal)
-        self.socket.close()
+        state = self._serverstrategy
+        state.leave_parent(state.serving.signal)
+        if listener.accepts(getattr(self, "socket", None)):
+            listener.close(self)
 
     def become_worker(self, stop: StopSignal) -> None:
         """See `Server.become_worker`."""
         stop.leave_siblings()
-        self._leave_parent(stop)
+        self._serverstrategy.leave_parent(stop)
+        listener.share(self)
 
     def drain_or_cut(self, strategy: Strategy, timeout: float | None) -> bool:
         """See `Server.drain_or_cut`."""
-        deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            # A handler cannot be made to wait for ever for a loop that waits for that handler. And
-            # a grace of 0 is none for connections: the loop still gets the time to end.
-            bound = None if timeout is None else max(timeout, CUT_TIME)
-            self._serving.wait_until_listener_is_left(
-                CUT_TIME if self.in_flight.is_here() else bound
-            )
-            self.socket.close()
-            remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if strategy.drain(self, remaining):
+            if self.__drain(strategy, timeout):
                 return True
         except BaseException:
-            self.socket.close()
-            self._cut(strategy)
+            self.__cut(strategy)
             raise
-        self._cut(strategy)
+        finally:
+            # Not before, where the handlers answer on it.
+            listener.close(self)
+        self.__cut(strategy)
         return False
 
-    def is_closed(self) -> bool:
-        """Whether `server_close` was called, or somebody closed the listener."""
-        return self._is_closed or self.socket.fileno() < 0
-
-    def service_interval(self) -> float | None:
-        """How often `service_actions` is due, in seconds; None: nobody overrides it."""
-        is_ours = type(self).service_actions is Hooks.service_actions
-        if is_ours and "service_actions" not in vars(self):
-            return None
-        return self._serving.poll_interval
-
-    def cut(self) -> None:
-        """See `Server.cut`."""
+    def cut_in_flight(self) -> None:
+        """See `Server.cut_in_flight`."""
         # Said before it is done: a worker may be gone as soon as its handler notices.
         for connection in self.in_flight.others():
             _logger.warning("closing: cut the %s", connection)
         self.in_flight.cut()
 
-    def _cut(self, strategy: Strategy) -> None:
-        self.cut()
-        strategy.drain(self, CUT_TIME)
+    def __drain(self, strategy: Strategy, timeout: float | None) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        state = self._serverstrategy
+        # A handler cannot be made to wait for ever for a loop that waits for that handler. And a
+        # grace of 0 is none for connections: the loop still gets the time to end.
+        bound = None if timeout is None else max(timeout, CUT_TIME)
+        state.serving.wait_until_listener_is_left(CUT_TIME if state.in_flight.is_here() else bound)
+        if listener.accepts(getattr(self, "socket", None)):
+            listener.close(self)
+        remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+        return strategy.drain(self, remaining)  # type: ignore[arg-type]
+
+    def __cut(self, strategy: Strategy) -> None:
+        self.cut_in_flight()
+        strategy.drain(self, CUT_TIME)  # type: ignore[arg-type]
         for connection in self.in_flight.others():
             _logger.warning("closing: abandoned the %s: its handler goes on", connection)
-
-    def _start_afresh(self, stop: StopSignal | None) -> None:
-        self._pid = os.getpid()
-        self._serving.close_inherited()
-        self._admission = threading.Lock()
-        self.watched = ()
-        self.in_flight = InFlight()
-        self._serving = Serving(self.in_flight, stop, self._serving.poll_interval)
-
-    def _leave_parent(self, stop: StopSignal | None) -> None:
-        self._is_child = True
-        self._start_afresh(stop)

@@ -32,6 +32,8 @@ class Serving:
         self._in_flight = in_flight
         self._accepting = threading.Event()
         self._stop_is_wanted = False
+        self._is_stopping = False
+        self._is_elsewhere = False
         self._lock = threading.Lock()
         self._acceptors: set[Acceptor] = set()
         self._callers: set[Acceptor] = set()
@@ -72,10 +74,27 @@ class Serving:
         if stop is not None:
             stop.set()
             stop.close()
-        self._stop_is_wanted = False
+        self._stop_is_wanted = self._is_stopping = False
         self._accepting.clear()
         self.thread = None
         self._in_flight.poke()
+
+    def begin_elsewhere(self, thread: int | None = None) -> None:
+        """Note that a loop which is not ours serves, in `thread` (by default the calling one)."""
+        with self._lock:
+            if self.thread is None:
+                self.thread = threading.get_ident() if thread is None else thread
+                self._is_elsewhere = True
+
+    def end_elsewhere(self) -> None:
+        """Note the end of the loop that is not ours."""
+        if self._is_elsewhere:
+            self._is_elsewhere = False
+            self.end()
+
+    def is_stopping(self) -> bool:
+        """Whether the loop that serves, or the next one, is to end."""
+        return self._stop_is_wanted or self._is_stopping
 
     def mark(self) -> None:
         """Note that connections are being accepted."""
@@ -96,19 +115,20 @@ class Serving:
 
     def stop_now(self) -> None:
         """Like `stop`, but means this `serve_forever` only."""
+        self._is_stopping = self.thread is not None
         stop = self.signal
         if stop is not None:
             stop.ask()
 
-    def wait_until_stopped(self) -> None:
-        """Block until nothing more can be accepted.
+    def wait_until_stopped(self, timeout: float | None = None) -> None:
+        """Block until nothing more can be accepted, at most `timeout` seconds (None: for ever).
 
         That is when `serve_forever` has returned, or when every thread that accepts for it is
         busy with a handler: each of them asks for the stop before it accepts again. Returns at
         once in the thread that serves and in a handler, which would wait for themselves.
         """
         if self.thread != threading.get_ident() and not self._in_flight.is_here():
-            self._in_flight.wait_until(self._has_stopped, None)
+            self._in_flight.wait_until(self._has_stopped, timeout)
 
     def wait_until_listener_is_left(self, timeout: float | None) -> None:
         """Block until no thread waits at the listener, at most `timeout` seconds (None: for ever).
@@ -130,6 +150,12 @@ class Serving:
         """Whether the calling thread is the application's own: it called the server to serve."""
         me = threading.get_ident()
         return self.thread == me or any(caller.thread == me for caller in tuple(self._callers))
+
+    def has_acceptor_here(self) -> bool:
+        """Whether the calling thread accepts by an acceptor of ours, which has asked for room."""
+        me = threading.get_ident()
+        # Copies, since another thread may begin or end.
+        return any(each.thread == me for each in (*self._acceptors, *self._callers))
 
     @contextmanager
     def acceptor(self, server: AcceptingServer) -> Iterator[Acceptor]:
@@ -165,12 +191,12 @@ class Serving:
             self._in_flight.pass_on()
             self._in_flight.poke()
             self._spare.append(acceptor)
-            if server.is_closed():
+            if server._serverstrategy.is_over(server):
                 self.close_spare()
 
-    def wake_callers(self) -> None:
-        """Have every waiting `handle_request` see that the server is closed."""
-        for acceptor in tuple(self._callers):
+    def wake_acceptors(self) -> None:
+        """Have every thread that waits at the listener look at the server's state again."""
+        for acceptor in (*self._acceptors, *self._callers):
             acceptor.wake()
 
     def close_spare(self) -> None:

@@ -73,16 +73,17 @@ class Server(Protocol):
     def close_request(self, request: Any) -> None:
         """Drop this process's copy of the connection, after a child took it over."""
 
-    def watch(self, watched: Watched) -> None:
+    def add_watched(self, watched: Watched) -> None:
         """Have every acceptor of this process wait for `watched` as well."""
 
-    def unwatch(self, watched: Watched) -> None:
-        """Take `watch` back."""
+    def remove_watched(self, watched: Watched) -> None:
+        """Take `add_watched` back."""
 
     def become_child(self) -> None:
         """Turn this copy of the server into that of a forked child, which handles one connection.
 
-        Closes the listener, and forgets what the parent has in flight.
+        Forgets what the parent has in flight, and closes the listener, unless the handler answers
+        on it, as that of a datagram does.
         """
 
     def become_worker(self, stop: StopSignal) -> None:
@@ -91,11 +92,13 @@ class Server(Protocol):
         Keeps the listener, and forgets what the parent has in flight.
         """
 
-    def cut(self) -> None:
+    def cut_in_flight(self) -> None:
         """Cut what is in flight, and report whom: the grace period is over."""
 
     def drain_or_cut(self, strategy: Strategy, timeout: float | None) -> bool:
         """Close the listener, drain `strategy` for `timeout` seconds, cut and report the rest.
+
+        A listener on which the handlers answer is closed at the end.
 
         Returns:
             Whether everything ended by itself.

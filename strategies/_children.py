@@ -35,7 +35,7 @@ class Children:
     Linux the exits are heard through pidfd_open(2), all by one descriptor; elsewhere, and where no
     descriptor is left, each child is asked ten times a second while there is one.
 
-    Opens nothing before the first fork. It can be handed to `Server.watch`.
+    Opens nothing before the first fork. It can be handed to `Server.add_watched`.
     """
 
     def __init__(self) -> None:

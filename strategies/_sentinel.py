@@ -27,7 +27,7 @@ def _watch(server: Server, stop: StopSignal) -> None:
     try:
         if not stop.wait_for_cut():
             server.in_flight.wait_for_none(_ORPHAN_GRACE)
-        server.cut()
+        server.cut_in_flight()
         server.in_flight.wait_for_none(_CUT_TIME)
     finally:
         os._exit(1)

@@ -49,7 +49,7 @@ class Forking(Strategy):
             OSError: the system refuses another process.
         """
         self._children.check()
-        server.watch(self._children)
+        server.add_watched(self._children)
         self._children.fork(
             partial(_handle_in_child, server, request, client_address),
             partial(server.in_flight.hand_to_child, request),
@@ -62,7 +62,7 @@ class Forking(Strategy):
         deadline = None if timeout is None else time.monotonic() + timeout
         if not self._children.wait(timeout):
             return False
-        server.unwatch(self._children)
+        server.remove_watched(self._children)
         self._children.close()
         remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
         return server.in_flight.wait_for_none(remaining)

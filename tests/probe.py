@@ -179,14 +179,14 @@ def verify_closes(server: Any, request: Any, address: Any) -> bool:
 def shortage_over_interrupts(server: Any) -> Any:
     """Stands for a Ctrl-C between the accept and the entry in the register."""
     request, address = type(server).get_request(server)
-    over, server.shortage.over = server.shortage.over, interrupt(server)
-    server.over = over
+    shortage = server._serverstrategy.shortage
+    server.over, shortage.over = shortage.over, interrupt(server)
     return request, address
 
 
 def interrupt(server: Any) -> Any:
     def raises() -> None:
-        server.shortage.over = server.over
+        server._serverstrategy.shortage.over = server.over
         raise KeyboardInterrupt
 
     return raises

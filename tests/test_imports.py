@@ -343,12 +343,18 @@ def test_what_the_package_offers() -> None:
         "BaseRequestHandler",
         "BaseServer",
         "Connection",
+        "DatagramRequestHandler",
         "InFlight",
         "Server",
         "StopSignal",
         "Strategy",
         "StreamRequestHandler",
         "TCPServer",
+        "UDPServer",
+        "UnixDatagramServer",
+        "UnixStreamServer",
+        "adopt",
+        "with_strategy",
     ]
 
 

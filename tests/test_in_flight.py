@@ -230,7 +230,7 @@ def test_what_somebody_took_stays(how: str, in_flight: InFlight) -> None:
     connection = in_flight.add(request, PEER)
     assert not connection.is_taken
     if how == "take":
-        in_flight.take(request)
+        in_flight.take(request, PEER)
     else:
         in_flight.begin(request, PEER)
     assert connection.is_taken
@@ -238,9 +238,12 @@ def test_what_somebody_took_stays(how: str, in_flight: InFlight) -> None:
     assert request in in_flight
 
 
-def test_taking_what_is_not_there_is_no_error(in_flight: InFlight) -> None:
-    in_flight.take(Request())
-    assert len(in_flight) == 0
+def test_what_was_accepted_elsewhere_is_entered_when_it_is_taken(in_flight: InFlight) -> None:
+    request = Request()
+    in_flight.take(request, PEER)
+    (connection,) = in_flight
+    assert connection.is_taken
+    assert (connection.request, connection.client_address) == (request, PEER)
 
 
 def test_handled_by_knows_the_threads_with_a_handler(in_flight: InFlight) -> None:

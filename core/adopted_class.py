@@ -1,0 +1,142 @@
+"""A class built on `socketserver`, with our methods in the place of the standard library's."""
+
+from __future__ import annotations
+
+import socketserver
+from typing import Any
+
+from .handling import Handling
+from .overriding import replaced_methods
+from .servable import Servable
+from .server import DatagramHooks
+from .service_actions import ServiceActions
+from .services import CUT_TIME
+from .strategy import Strategy
+
+_THREADING = socketserver.ThreadingMixIn
+_FORKING: type | None = getattr(socketserver, "ForkingMixIn", None)
+_MIX_INS = [_THREADING] if _FORKING is None else [_THREADING, _FORKING]
+_OURS = [cls for cls in Servable.__mro__ if cls is not object]
+
+# Attributes of adopted classes: the class without a strategy, and the mix-ins that tell the truth.
+_PLAIN = "_serverstrategy_plain"
+_TRUE_MIX_INS = "_serverstrategy_true_mix_ins"
+
+
+class MixInStandIn:
+    """Takes the place of `ThreadingMixIn` and `ForkingMixIn`: the strategy does what they did."""
+
+    daemon_threads = False
+    block_on_close = True
+    max_children = 40
+    process_request = Handling.process_request
+    process_request_thread = Handling.process_request_thread
+    collect_children = Servable.collect_children
+    active_children = vars(Servable)["active_children"]
+    service_actions = ServiceActions()
+
+
+class Closing(Servable):
+    """Closes, whatever the `server_close` of the class does or leaves."""
+
+    def server_close(self) -> None:
+        """Call the class's own `server_close`, and close as every server of ours does."""
+        state = self._serverstrategy
+        if state.is_here() and not state.is_closed:
+            # First, since the class may close the listener by itself.
+            state.serving.stop_now()
+            state.serving.wait_until_stopped(CUT_TIME)
+        try:
+            super().server_close()
+        finally:
+            Servable.server_close(self)
+
+
+class Placing(type):
+    """The metaclass of adopted classes, and of those derived from them: it places ours."""
+
+    def mro(cls) -> list[type]:
+        """The method resolution order. See `place`."""
+        return place(super().mro())
+
+
+def adopted_class(cls: type, **namespace: Any) -> type:
+    """Derive a class that serves by a strategy, of the same name, from `cls`.
+
+    Raises:
+        TypeError: that cannot work; the message says why.
+    """
+    order = place(list(cls.__mro__))
+    methods = replaced_methods(order, Handling.process_request)
+    _check_signature(cls, methods)
+    metaclass: type[type] = Placing
+    if type(cls) is not type:
+        is_placing = issubclass(type(cls), Placing)
+        metaclass = type(cls) if is_placing else type("Placing", (Placing, type(cls)), {})
+    bases = (cls,) if Closing in order else (Closing, cls)
+    names = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
+    return metaclass(cls.__name__, bases, names | methods | namespace)
+
+
+def true_class(cls: type, strategy: Strategy) -> type:
+    """Derive the class that says the truth about `strategy` from `cls`, adopted or not.
+
+    `isinstance` of a mix-in, and the attributes `multithread` and `multiprocess` of a class that
+    has them for WSGI (PEP 3333), decide in programs whether a connection may be kept alive.
+    """
+    plain = vars(cls).get(_PLAIN, cls)
+    told = {"multithread": strategy.multithread, "multiprocess": strategy.multiprocess}
+    true_mix_ins = [cls for cls, is_true in zip(_MIX_INS, told.values(), strict=False) if is_true]
+    flags = {name: told[name] for name in told if isinstance(getattr(plain, name, None), bool)}
+    return adopted_class(plain, **{_PLAIN: plain, _TRUE_MIX_INS: true_mix_ins}, **flags)
+
+
+def is_threading(cls: type) -> bool:
+    """Whether `cls` mixed in `ThreadingMixIn` before it was adopted."""
+    return issubclass(vars(cls).get(_PLAIN, cls), _THREADING)
+
+
+def place(order: list[type]) -> list[type]:
+    """Put our classes into a method resolution order, each before what it takes the place of.
+
+    `MixInStandIn` stands before the first mix-in, and the others before the first server class of
+    the standard library. So every class keeps its place among those of its package: what a mix-in
+    shadowed, it still shadows, and `super()` of the last class before ours finds ours.
+
+    A mix-in stays as far as it tells the truth, and is added at the end, where its methods are
+    not found, if its absence would be untrue.
+    """
+    truth = next((vars(cls)[_TRUE_MIX_INS] for cls in order if _TRUE_MIX_INS in vars(cls)), None)
+    # A class that is built on our own TCPServer has these already.
+    ours = [*_OURS] if socketserver.BaseServer in order else []
+    if socketserver.UDPServer in order:
+        ours.insert(0, DatagramHooks)
+    placed: list[type] = []
+    for cls in order:
+        if cls in _MIX_INS:
+            if MixInStandIn not in placed:
+                placed.append(MixInStandIn)
+            if truth is None or cls in truth:
+                placed.append(cls)
+        elif vars(socketserver).get(cls.__name__) is cls:
+            placed += [each for each in ours if each not in placed]
+            placed.append(cls)
+        elif cls is not MixInStandIn and cls not in ours:
+            placed.append(cls)
+    added = [cls for cls in truth or () if cls not in placed]
+    return [*placed[:-1], *added, placed[-1]]
+
+
+def _check_signature(cls: type, methods: dict[str, Any]) -> None:
+    import inspect  # here, because it costs more to import than the rest of this package
+
+    name = "process_request_thread"
+    method = methods.get(name, getattr(cls, name, None))
+    try:
+        if method is not None:
+            inspect.signature(method).bind("server", "request", "client_address")
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{cls.__name__} cannot be given a strategy: its {name}(), which a strategy runs for "
+            f"each connection, does not take a request and a client_address: {error}"
+        ) from None

@@ -1,0 +1,83 @@
+"""The socket at which a server waits, whatever its class has put there."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from typing import Any
+
+# How long a worker may wait for a datagram that another worker was faster to take, in seconds.
+_PATIENCE = 0.001
+
+
+class Listener:
+    """What is done to a server's `socket`: the bound socket, or whatever else is in its place.
+
+    That may be a wrapper which offers only part of a socket's methods, and it may be replaced at
+    any time; a class that is built on `BaseServer` may have none at all, and only a `fileno`.
+    """
+
+    def __init__(self) -> None:
+        self._unblocked: object = None
+        self._timeout_before: float | None = None
+
+    def unblock(self, server: Any) -> float | None:
+        """Make it non-blocking if it accepts, since another process may be faster to accept.
+
+        It stays so: its open file description is shared with the workers. A datagram socket is
+        left as it is, because the handlers answer on it.
+
+        Returns:
+            Its timeout, in seconds, as the application set it; None: it has none.
+        """
+        listener: Any = getattr(server, "socket", None)
+        if not hasattr(listener, "gettimeout"):
+            return None
+        timeout: float | None = listener.gettimeout()
+        if self._unblocked is listener and timeout == 0.0:
+            return self._timeout_before
+        if not accepts(listener):
+            return timeout
+        self._unblocked = listener
+        self._timeout_before = timeout
+        listener.setblocking(False)
+        return timeout
+
+
+def fileno(server: Any) -> int:
+    """The descriptor to wait for; -1 if there is none any more."""
+    try:
+        return int(server.fileno())
+    except (AttributeError, OSError, TypeError, ValueError):  # what is behind it was taken away
+        return -1
+
+
+def accepts(listener: Any) -> bool:
+    """Whether connections are accepted from it; if not, the handlers use it themselves."""
+    try:
+        if listener.type != socket.SOCK_STREAM:
+            return False
+        return bool(listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except (AttributeError, OSError):  # no socket, closed, or a system that cannot tell
+        return getattr(listener, "type", None) == socket.SOCK_STREAM
+
+
+def share(server: Any) -> None:
+    """Prepare a datagram socket for several processes that receive from it, each in its own way.
+
+    A `get_request` that is not ours would block, deaf to the stop, where another process was
+    faster.
+    """
+    listener: Any = getattr(server, "socket", None)
+    if getattr(listener, "type", None) == socket.SOCK_DGRAM:
+        timeval = struct.pack("@ll", 0, int(1_000_000 * _PATIENCE))
+        with contextlib.suppress(OSError, AttributeError):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+
+
+def close(server: Any) -> None:
+    """Close it, if there is something to close."""
+    listener: Any = getattr(server, "socket", None)
+    if hasattr(listener, "close"):
+        listener.close()

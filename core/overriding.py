@@ -1,0 +1,85 @@
+"""What an overridden `process_request` is for, as far as its code shows."""
+
+from __future__ import annotations
+
+import socketserver
+from collections.abc import Callable, Iterator
+from types import FunctionType
+from typing import Any
+
+NAME = "process_request"
+
+
+def replaced_methods(order: list[type], ours: Callable[..., Any]) -> dict[str, Any]:
+    """The methods that an adopted class needs in place of those that its classes define.
+
+    A class that overrides `process_request` does one of three things in it:
+
+    - It calls `super().process_request` besides something else, such as taking a slot. It stays,
+      and `super` is ours. The same for the threading mix-in's by name, which `Threads` redirects.
+    - It runs the handler itself, by a call of `finish_request`. It becomes what the strategy runs,
+      in the thread or the process that it chooses.
+    - It gives the connection to a thread, a pool or a process of its own. That is what a strategy
+      is for: `ours` takes its place.
+
+    Args:
+        order: the classes in their method resolution order.
+        ours: the `process_request` that asks the strategy; the order ends for us where it stands.
+    """
+    chain = list(_until(order, ours))
+    before, last = chain[:-1], chain[-1:]
+    if not chain or not all(_calls_super(each) for each in before):
+        return {NAME: ours} if chain else {}
+    calls = _calls(last[0])
+    if _calls_super(last[0]):
+        return {}
+    if NAME in calls and any(cls is socketserver.ThreadingMixIn for cls in order):
+        return {}
+    if "finish_request" in calls and NAME not in calls:
+        return {NAME: ours, "process_request_thread": chain[0]}
+    return {NAME: ours}
+
+
+def _until(order: list[type], ours: Callable[..., Any]) -> Iterator[Any]:
+    for cls in order:
+        method = vars(cls).get(NAME)
+        if method is ours:
+            return
+        if method is not None:
+            yield method
+
+
+def _calls_super(method: Any) -> bool:
+    code = _code(method)
+    # What is no plain function (a decorator's object, a mock) cannot be looked into: it stays.
+    return code is None or (NAME in _calls(method) and "super" in code.co_names)
+
+
+def _calls(method: Any) -> set[str]:
+    """The names of the methods that its own code calls, not those that it only hands on."""
+    import dis  # here, because it costs more to import than the rest of this package
+
+    code = _code(method)
+    if code is None:
+        return set()
+    return {each.argval for each in dis.get_instructions(code) if _loads_method(each)}
+
+
+def _loads_method(instruction: Any) -> bool:
+    # LOAD_METHOD up to CPython 3.11; then the lowest bit of the argument says it.
+    by_bit = instruction.opname in ("LOAD_ATTR", "LOAD_SUPER_ATTR") and (instruction.arg or 0) & 1
+    return instruction.opname == "LOAD_METHOD" or bool(by_bit)
+
+
+def _code(method: Any) -> Any:
+    import inspect
+
+    function = inspect.unwrap(method) if callable(method) else method
+    is_plain = isinstance(function, FunctionType)
+    if is_plain and function.__module__ == socketserver.__name__:  # an alias in a class's body
+        return _nothing.__code__
+    return function.__code__ if is_plain else None
+
+
+def _nothing() -> None:
+    """Stand in for a method of the standard library, which ours takes the place of."""

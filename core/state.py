@@ -1,0 +1,126 @@
+"""What a server keeps for itself, under one attribute that no subclass takes for its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from . import ownership
+from .in_flight import InFlight
+from .listener import Listener, fileno
+from .serving import Serving
+from .shortage import Shortage
+from .stop_signal import StopSignal
+from .strategy import Strategy, Watched
+
+NAME = "_serverstrategy"
+"""The attribute of a server under which its state is."""
+
+
+class State:
+    """The state of one server, in one process.
+
+    Attributes:
+        strategy: the object that runs the handlers.
+        in_flight: the connections that this process handles.
+        shortage: whether accepting is paused.
+        listener: what is done to the listener.
+        serving: the state of `serve_forever`.
+        watched: what every acceptor waits for besides.
+        admission: held from the question for room to the entry in `in_flight`.
+        is_closed: whether `server_close` was called.
+        is_drained: whether it has returned.
+        is_child: whether this is a child's or a worker's copy.
+        pid: the process that this state belongs to.
+    """
+
+    def __init__(self, strategy: Strategy) -> None:
+        self.strategy = strategy
+        self.in_flight = InFlight()
+        self.shortage = Shortage()
+        self.listener = Listener()
+        self.serving = Serving(self.in_flight)
+        self.watched: tuple[Watched, ...] = ()
+        self.admission = threading.Lock()
+        self.is_closed = False
+        self.is_drained = False
+        self.is_child = False
+        self.pid = os.getpid()
+        self._belonging = threading.RLock()
+
+    def is_over(self, server: object) -> bool:
+        """Whether `server_close` was called, or somebody closed the listener."""
+        return self.is_closed or fileno(server) < 0
+
+    def reopen(self, server: object) -> None:
+        """Begin anew if the server was closed, and has got another listener since.
+
+        Raises:
+            ValueError: the strategy serves another server meanwhile.
+        """
+        if self.is_drained and fileno(server) >= 0:
+            ownership.claim(self.strategy, server)
+            self.is_closed = self.is_drained = False
+
+    def is_here(self) -> bool:
+        """Whether this process is the one that serves, not one that was forked from it."""
+        return self.pid == os.getpid() and not self.is_child
+
+    def belong_to_this_process(self) -> None:
+        """Forget what another process has in flight: this one was forked from it by the program.
+
+        A daemon, say, is forked between the server's construction and its service.
+        """
+        with self._belonging:
+            if self.pid != os.getpid():
+                self._start_afresh(None)
+
+    def leave_parent(self, stop: StopSignal | None) -> None:
+        """Become the state of a child or a worker, which `stop` stops."""
+        self.is_child = True
+        self._start_afresh(stop)
+
+    def _start_afresh(self, stop: StopSignal | None) -> None:
+        self.pid = os.getpid()
+        self.serving.close_inherited()
+        self.admission = threading.Lock()
+        self.watched = ()
+        self.in_flight = InFlight()
+        self.serving = Serving(self.in_flight, stop, self.serving.poll_interval)
+
+
+class StateAttribute:
+    """Makes a server's state when it is asked for, if no constructor of ours has made it.
+
+    A class that was written for `socketserver` may have an `__init__` that calls none of its base
+    classes'.
+    """
+
+    def __get__(self, server: Any, owner: type | None = None) -> State:
+        if server is None:
+            raise AttributeError(f"only a server has {NAME}, not its class")
+        return keep(server, type(server).make_strategy())
+
+
+def keep(server: object, strategy: object) -> State:
+    """Give `server` a state with `strategy`, unless it has a state; return it.
+
+    Raises:
+        TypeError: `strategy` is no strategy.
+        ValueError: it serves another server.
+    """
+    checked = ownership.check_strategy(strategy)
+    # From here on the instance's own entry is found first: only a data descriptor would win.
+    state = vars(server).setdefault(NAME, State(checked))
+    if state.strategy is checked:
+        try:
+            ownership.claim(checked, server)
+        except BaseException:
+            del vars(server)[NAME]
+            raise
+    return state  # type: ignore[no-any-return]
+
+
+MakeStrategy = Callable[[], Strategy]
