@@ -23,8 +23,9 @@ from typing import Any
 
 import psutil
 
-from serverstrategy import StreamRequestHandler, TCPServer
+from serverstrategy import StreamRequestHandler, TCPServer, adopt, with_strategy
 from serverstrategy.strategies import parse
+from shapes import SHAPES
 
 OPTIONS = {
     "grace": 30.0,
@@ -38,6 +39,8 @@ OPTIONS = {
     "own_child": False,  # have a child that is no concern of the server's
     "daemon": False,  # go on in a forked process, as a daemon does
     "beside": False,  # have another thread that does nothing
+    "shape": "",  # a class of `shapes` that is given the strategy
+    "way": "adopt",  # or "class": how it is given that
     "unflushed": "",  # text that is in the buffer of the standard output before serving
 }
 
@@ -76,6 +79,10 @@ class Handler(StreamRequestHandler):
 
     def do_pid(self) -> int:
         return os.getpid()
+
+    def do_thread(self) -> str:
+        is_main = threading.current_thread() is threading.main_thread()
+        return "main" if is_main else "another"
 
     def do_in_flight(self) -> int:
         return len(self.server.in_flight)
@@ -234,6 +241,13 @@ def hoard_or_release(*_: Any) -> None:
     tell("hoarded")
 
 
+def give(cls: Any, text: str, way: str) -> Any:
+    """What builds a server of the class `cls` with a strategy."""
+    if way == "class":
+        return with_strategy(cls, lambda: parse(text))
+    return lambda *arguments: adopt(cls(*arguments), parse(text))
+
+
 def build(text: str, options: dict[str, Any]) -> Any:
     address = ("127.0.0.1", 0)
     server: Any
@@ -241,6 +255,9 @@ def build(text: str, options: dict[str, Any]) -> Any:
         cls = getattr(socketserver, text.removeprefix("socketserver."))
         cls = type(cls.__name__, (cls,), {"request_queue_size": 128})
         server = cls(address, Handler)
+    elif options["shape"]:
+        server = give(SHAPES[options["shape"]], text, options["way"])(address, Handler)
+        server.grace_period = options["grace"]
     else:
         server = TCPServer(address, Handler, strategy=parse(text))
         server.grace_period = options["grace"]

@@ -1,0 +1,56 @@
+"""Servers that were written for `socketserver`, given a strategy, are what they were, and more."""
+
+from __future__ import annotations
+
+import pytest
+
+from probes import FORKING, PREFORKS, STRATEGIES, Probe, probing
+from shapes import SHAPES
+
+# Their loop is not ours, which alone starts workers.
+OWN_LOOPS = ["LoopByName", "OwnLoop", "OwnSelect"]
+# Threads of theirs that keep what they have do not live in the handler's thread or end with it.
+GO_ON = ["FinishesByItself", "ThreadGoesOn"]
+# What a parent of workers or children cannot share with them.
+IN_ONE_PROCESS = {
+    # The slot that a child gives back is its own copy of the semaphore.
+    "SlotInVerify": ["Forking()", "Prefork(2, Forking(10))"],
+    "SlotInProcess": ["Forking()", "Prefork(2, Forking(10))"],
+    # The queue, and the thread that fills it, are the parent's.
+    "AcceptsElsewhere": PREFORKS,
+}
+CASES = [
+    (shape, strategy, way)
+    for shape in SHAPES
+    for strategy in STRATEGIES
+    if strategy not in IN_ONE_PROCESS.get(shape, [])
+    for way in ("adopt", "class")
+]
+
+
+def handles_as_it_should(probe: Probe, shape: str, strategy: str) -> None:
+    """See that the strategy decides where the handler runs."""
+    is_child = probe.ask("pid") != str(probe.pid)
+    thread = probe.ask("thread")
+    if shape in OWN_LOOPS:
+        strategy = strategy.removeprefix("Prefork(2, ").removesuffix(")" * strategy.count(")"))
+        is_child = is_child or "Forking" not in strategy
+        strategy = "Prefork" if is_child else strategy
+    assert is_child == (strategy in FORKING)
+    if shape not in GO_ON:
+        has_threads = "Thread" in strategy
+        assert thread == ("another" if has_threads else "main")
+
+
+@pytest.mark.parametrize(("shape", "strategy", "way"), CASES)
+def test_serves_in_the_way_of_the_strategy(shape: str, strategy: str, way: str) -> None:
+    with probing(strategy, shape=shape, way=way, poll=0.5) as probe:
+        handles_as_it_should(probe, shape, strategy)
+        for _ in range(10):
+            assert probe.ask("echo hi") == "hi"
+        if strategy not in ("Synchronous()", "Prefork(2)"):
+            with probe.client() as idle:
+                assert idle.ask("echo first") == "first"
+                assert probe.ask("echo second") == "second"
+                assert idle.ask("echo third") == "third"
+        probe.stop()
