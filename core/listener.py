@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 from typing import Any
@@ -32,7 +33,8 @@ class Listener:
             Its timeout, in seconds, as the application set it; None: it has none.
         """
         listener: Any = getattr(server, "socket", None)
-        if not hasattr(listener, "gettimeout"):
+        if fileno(listener) != fileno(server) or not hasattr(listener, "gettimeout"):
+            _unblock_descriptor(fileno(server))
             return None
         timeout: float | None = listener.gettimeout()
         if self._unblocked is listener and timeout == 0.0:
@@ -43,6 +45,13 @@ class Listener:
         self._timeout_before = timeout
         listener.setblocking(False)
         return timeout
+
+
+def _unblock_descriptor(fd: int) -> None:
+    """Make what is no `socket` of the server non-blocking, if it accepts."""
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(fd)) as listener:
+        if accepts(listener):
+            os.set_blocking(fd, False)
 
 
 def fileno(server: Any) -> int:

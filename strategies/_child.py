@@ -39,7 +39,8 @@ def run_child(main: Callable[[], int], mask: Iterable[int]) -> NoReturn:
         _logger.exception("child process %d failed", os.getpid())
     finally:
         try:
-            _join_threads()
+            # What a handler has started is waited for, as the interpreter does at its own end.
+            join_threads(thread for thread in threading.enumerate() if not thread.daemon)
             flush()
         finally:
             os._exit(status)
@@ -56,8 +57,8 @@ def flush() -> None:
                 stream.flush()
 
 
-def _join_threads() -> None:
-    """Wait for what a handler started, as the interpreter does at its own end."""
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
+def join_threads(threads: Iterable[threading.Thread]) -> None:
+    """Wait until all of `threads` but the calling one have ended."""
+    for thread in threads:
+        if thread is not threading.current_thread():
             thread.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from serverstrategy.strategy import Server, Strategy
 
 from ._arguments import at_least, require_fork
+from ._child import join_threads
 from ._children import Children
 
 _logger = logging.getLogger("serverstrategy")
@@ -71,6 +73,9 @@ class Forking(Strategy):
 def _handle_in_child(server: Server, request: Any, client_address: Any) -> int:
     server.become_child()
     server.complete_request(request, client_address)
+    if getattr(request, "fileno", lambda: -1)() != -1:
+        # It is still open: a thread has it, and all threads here were started by the handler.
+        join_threads(threading.enumerate())
     return 0
 
 

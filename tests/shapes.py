@@ -268,12 +268,12 @@ class AcceptsElsewhere(Threading):
         self.accepted: list[Any] = []
         self.bell, self.button = socket.socketpair()
         self.bell.setblocking(False)
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self.accept)
+        self.accepting.start()
 
     def accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                self.socket.setblocking(True)
                 self.accepted.append(self.socket.accept())
                 self.button.send(b"!")
 
@@ -288,6 +288,7 @@ class AcceptsElsewhere(Threading):
     def server_close(self) -> None:
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
+        self.accepting.join()
         super().server_close()
         self.bell.close()
         self.button.close()
