@@ -5,10 +5,10 @@ from __future__ import annotations
 import socketserver
 from typing import Any
 
+from .datagrams import DatagramHooks
 from .handling import Handling
 from .overriding import replaced_methods
 from .servable import Servable
-from .server import DatagramHooks
 from .service_actions import ServiceActions
 from .services import CUT_TIME
 from .strategy import Strategy
@@ -16,6 +16,9 @@ from .strategy import Strategy
 _THREADING = socketserver.ThreadingMixIn
 _FORKING: type | None = getattr(socketserver, "ForkingMixIn", None)
 _MIX_INS = [_THREADING] if _FORKING is None else [_THREADING, _FORKING]
+# The grace period, in seconds, of a class that says that its threads need not be waited for.
+_SHORT_GRACE = 1.0
+
 _OURS = [cls for cls in Servable.__mro__ if cls is not object]
 
 # Attributes of adopted classes: the class without a strategy, and the mix-ins that tell the truth.
@@ -23,8 +26,19 @@ _PLAIN = "_serverstrategy_plain"
 _TRUE_MIX_INS = "_serverstrategy_true_mix_ins"
 
 
+class GracePeriod:
+    """How long `server_close` waits by default: hardly, if the class says that it need not."""
+
+    def __get__(self, server: Any, owner: type | None = None) -> float | None:
+        if server is None or (server.block_on_close and not server.daemon_threads):
+            return Servable.grace_period
+        return _SHORT_GRACE
+
+
 class MixInStandIn:
     """Takes the place of `ThreadingMixIn` and `ForkingMixIn`: the strategy does what they did."""
+
+    grace_period = GracePeriod()
 
     daemon_threads = False
     block_on_close = True
@@ -94,6 +108,11 @@ def true_class(cls: type, strategy: Strategy) -> type:
 def is_threading(cls: type) -> bool:
     """Whether `cls` mixed in `ThreadingMixIn` before it was adopted."""
     return issubclass(vars(cls).get(_PLAIN, cls), _THREADING)
+
+
+def mixes_in(cls: type) -> bool:
+    """Whether `cls` mixes in a concurrency of the standard library's that is still in force."""
+    return MixInStandIn not in cls.__mro__ and any(each in cls.__mro__ for each in _MIX_INS)
 
 
 def place(order: list[type]) -> list[type]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from .adopted_class import mixes_in, true_class
 from .hooks import Hooks
 from .servable import Servable
 from .state import NAME, keep
@@ -50,6 +51,8 @@ class BaseServer(Servable, Hooks):
             self.strategy = strategy
         elif strategy is not None:
             keep(self, strategy)
+            if mixes_in(type(self)):
+                self.__class__ = true_class(type(self), strategy)
         else:
             _ = self._serverstrategy  # made here, where its error belongs
 

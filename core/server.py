@@ -11,6 +11,7 @@ from typing import Any
 
 from . import ownership
 from .base_server import BaseServer
+from .datagrams import DatagramHooks
 from .socket_file import SocketFile
 from .strategy import Strategy
 
@@ -19,9 +20,6 @@ from .strategy import Strategy
 _REUSE_ADDRESS_IS_SAFE = os.name == "posix" and sys.platform != "cygwin"
 
 _AF_UNIX: int = getattr(socket, "AF_UNIX", -1)
-
-# recv(2): for one call, where O_NONBLOCK would be for everybody who uses the socket.
-_DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 
 # accept(2): on Linux a connection does not inherit O_NONBLOCK from the listener; on BSD it does.
 _INHERITS_NONBLOCKING = not sys.platform.startswith("linux")
@@ -125,22 +123,6 @@ class TCPServer(BaseServer):
     def _family_is_ours(self) -> bool:
         owner = next(cls for cls in type(self).__mro__ if "address_family" in vars(cls))
         return owner is TCPServer and "address_family" not in vars(self)
-
-
-class DatagramHooks:
-    """How datagrams are received and answered, for every class of datagram servers."""
-
-    max_packet_size: int
-    socket: socket.socket
-
-    def get_request(self) -> tuple[Any, Any]:
-        """Receive: return (datagram, socket), where the socket is for the answer, and the peer.
-
-        Raises:
-            OSError: see recvfrom(2); `BlockingIOError` if another process was faster.
-        """
-        data, client_address = self.socket.recvfrom(self.max_packet_size, _DONT_WAIT)
-        return (data, self.socket), client_address
 
 
 class UDPServer(DatagramHooks, TCPServer):

@@ -54,7 +54,7 @@ class NoInit(Plain):
 
 
 class NoSocket(socketserver.BaseServer):
-    """Built on BaseServer; what it waits for has a name of its own, and nothing closes it but it."""
+    """Built on BaseServer; what it waits for has a name of its own, and it alone closes that."""
 
     def __init__(self, address: Any, handler: Any) -> None:
         self.door = socket.create_server(address, backlog=128)
