@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
+from .overriding import calls_super
 from .state import MakeStrategy, StateAttribute
 from .strategy import Strategy
 
@@ -48,6 +49,8 @@ class Handling(Hooks):
         `complete_request` does. Its name is that of the standard library, which has it for threads
         only; one that a subclass has in its place decides by itself what becomes of the connection.
         """
+        if self._serverstrategy.settled is request:
+            return
         try:
             self.finish_request(request, client_address)
         except Exception:  # noqa: BLE001 - handle_error is for any of them
@@ -69,6 +72,19 @@ class Handling(Hooks):
             self.__fail(error, request, client_address)
         finally:
             in_flight.remove(request)
+
+    def end_child(self, request: Any, client_address: Any) -> None:
+        """See `Server.end_child`."""
+        state = self._serverstrategy
+        try:
+            if self.__wraps_handling():
+                state.settled = request
+                self.process_request_thread(request, client_address)
+        except Exception as error:  # noqa: BLE001 - it costs this connection only
+            self.__log(error, "process_request_thread failed after the child of %s", client_address)
+        finally:
+            state.settled = None
+            state.in_flight.remove(request)
 
     def accept_one(self) -> None:
         """See `Server.accept_one`."""
@@ -128,6 +144,17 @@ class Handling(Hooks):
         # no strategies; then it is its own business, and not waited for.
         self._serverstrategy.in_flight.remove_unless_taken(request)
         return True
+
+    def __wraps_handling(self) -> bool:
+        """Whether a subclass has put something around `process_request_thread`."""
+        state = self._serverstrategy
+        method = type(self).process_request_thread
+        if state.handling_method is not method:
+            state.handling_method = method
+            state.wraps_handling = method is not Handling.process_request_thread and calls_super(
+                method, "process_request_thread"
+            )
+        return state.wraps_handling
 
     def __fail(self, error: BaseException, request: Any, client_address: Any) -> None:
         """Deal with what `process_request_thread` raised."""

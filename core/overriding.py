@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from types import FunctionType
 from typing import Any
 
-NAME = "process_request"
+_NAME = "process_request"
 
 
 def replaced_methods(order: list[type], ours: Callable[..., Any]) -> dict[str, Any]:
@@ -28,31 +28,36 @@ def replaced_methods(order: list[type], ours: Callable[..., Any]) -> dict[str, A
     """
     chain = list(_until(order, ours))
     before, last = chain[:-1], chain[-1:]
-    if not chain or not all(_calls_super(each) for each in before):
-        return {NAME: ours} if chain else {}
+    if not chain or not all(_goes_on(each) for each in before):
+        return {_NAME: ours} if chain else {}
     calls = _calls(last[0])
-    if _calls_super(last[0]):
+    if _goes_on(last[0]):
         return {}
-    if NAME in calls and any(cls is socketserver.ThreadingMixIn for cls in order):
+    if _NAME in calls and any(cls is socketserver.ThreadingMixIn for cls in order):
         return {}
-    if "finish_request" in calls and NAME not in calls:
-        return {NAME: ours, "process_request_thread": chain[0]}
-    return {NAME: ours}
+    if "finish_request" in calls and _NAME not in calls:
+        return {_NAME: ours, "process_request_thread": chain[0]}
+    return {_NAME: ours}
 
 
 def _until(order: list[type], ours: Callable[..., Any]) -> Iterator[Any]:
     for cls in order:
-        method = vars(cls).get(NAME)
+        method = vars(cls).get(_NAME)
         if method is ours:
             return
         if method is not None:
             yield method
 
 
-def _calls_super(method: Any) -> bool:
+def calls_super(method: Any, name: str) -> bool:
+    """Whether the function `method` calls `super().name(...)`, as far as its code shows."""
     code = _code(method)
+    return code is not None and name in _calls(method) and "super" in code.co_names
+
+
+def _goes_on(method: Any) -> bool:
     # What is no plain function (a decorator's object, a mock) cannot be looked into: it stays.
-    return code is None or (NAME in _calls(method) and "super" in code.co_names)
+    return _code(method) is None or calls_super(method, _NAME)
 
 
 def _calls(method: Any) -> set[str]:

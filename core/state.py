@@ -34,6 +34,9 @@ class State:
         is_drained: whether it has returned.
         is_child: whether this is a child's or a worker's copy.
         pid: the process that this state belongs to.
+        settled: the connection whose child has ended, while `end_child` deals with it.
+        handling_method: the `process_request_thread` that `wraps_handling` is about.
+        wraps_handling: whether that one does something around ours.
     """
 
     def __init__(self, strategy: Strategy) -> None:
@@ -48,6 +51,9 @@ class State:
         self.is_drained = False
         self.is_child = False
         self.pid = os.getpid()
+        self.settled: object = None
+        self.handling_method: object = None
+        self.wraps_handling = False
         self._belonging = threading.RLock()
 
     def is_over(self, server: object) -> bool:

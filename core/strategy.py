@@ -73,6 +73,13 @@ class Server(Protocol):
     def close_request(self, request: Any) -> None:
         """Drop this process's copy of the connection, after a child took it over."""
 
+    def end_child(self, request: Any, client_address: Any) -> None:
+        """Note that the child which handled the connection has ended. For its parent.
+
+        A subclass that takes something in `verify_request` or `process_request`, and gives it back
+        around `process_request_thread`, gave it back in the child only, so that is done here too.
+        """
+
     def add_watched(self, watched: Watched) -> None:
         """Have every acceptor of this process wait for `watched` as well."""
 

@@ -80,7 +80,7 @@ def _handle_in_child(server: Server, request: Any, client_address: Any) -> int:
 
 
 def _end(server: Server, request: Any, client_address: Any, pid: int, status: int) -> None:
-    server.in_flight.remove(request)
+    server.end_child(request, client_address)
     if status < 0:
         _logger.error(
             "child %d was ended by signal %d while it handled the connection from %s",

@@ -13,9 +13,6 @@ OWN_LOOPS = ["LoopByName", "OwnLoop", "OwnSelect"]
 GO_ON = ["FinishesByItself", "ThreadGoesOn"]
 # What a parent of workers or children cannot share with them.
 IN_ONE_PROCESS = {
-    # The slot that a child gives back is its own copy of the semaphore.
-    "SlotInVerify": ["Forking()", "Prefork(2, Forking(10))"],
-    "SlotInProcess": ["Forking()", "Prefork(2, Forking(10))"],
     # The queue, and the thread that fills it, are the parent's.
     "AcceptsElsewhere": PREFORKS,
 }
