@@ -5,22 +5,37 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from .listener import fileno
+from .in_flight import InFlight
+from .listener import Listener, fileno
 from .service_actions import is_overridden
+from .shortage import Shortage
 from .stop_signal import StopSignal
-from .strategy import Server, Watched
+from .strategy import Server, Strategy, Watched
 from .waiter import Waiter
 
-if TYPE_CHECKING:
-    from .state import State  # which imports this room
+
+class AcceptingState(Protocol):
+    """What an acceptor asks of the state of its server."""
+
+    strategy: Strategy
+    in_flight: InFlight
+    shortage: Shortage
+    listener: Listener
+    watched: tuple[Watched, ...]
+
+    def is_over(self, server: object) -> bool:
+        """Whether there is nothing more to accept from."""
+        raise NotImplementedError
 
 
 class AcceptingServer(Server, Protocol):
     """What an acceptor asks of its server, beyond what a strategy may."""
 
-    _serverstrategy: State
+    @property
+    def _serverstrategy(self) -> AcceptingState:
+        raise NotImplementedError
 
     def service_actions(self) -> None:
         """What is due at every `poll_interval`."""
@@ -48,9 +63,14 @@ class Acceptor:
         self._watching: dict[int, Watched] = {}
         self._listener = -1
 
-    def run(self, stop: StopSignal) -> None:
-        """Accept until `stop` is heard, or until the listener is closed."""
-        server, serving = self._server, self._server._serverstrategy.serving
+    def run(self, stop: StopSignal, poll_interval: float | None) -> None:
+        """Accept until `stop` is heard, or until the listener is closed.
+
+        Args:
+            stop: ends it.
+            poll_interval: how often to call `service_actions`, in seconds, if it is overridden.
+        """
+        server = self._server
         stop_fds = set(stop.filenos())
         for fd in stop_fds:
             self._waiter.watch(fd)
@@ -58,7 +78,7 @@ class Acceptor:
             server.mark_serving()
             while not self._is_closed():
                 has_actions = is_overridden(server)
-                ready = self._wait(serving.poll_interval if has_actions else None)
+                ready = self._wait(poll_interval if has_actions else None)
                 if not stop_fds.isdisjoint(ready) and stop.is_set():
                     break
                 if self._listener in ready:

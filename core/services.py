@@ -60,8 +60,9 @@ class Services(Handling):
 
     def accept_until_stopped(self, stop: StopSignal) -> None:
         """See `Server.accept_until_stopped`."""
-        with self._serverstrategy.serving.acceptor(self) as acceptor:  # type: ignore[arg-type]
-            acceptor.run(stop)
+        serving = self._serverstrategy.serving
+        with serving.acceptor(self) as acceptor:  # type: ignore[arg-type]
+            acceptor.run(stop, serving.poll_interval)
 
     def mark_serving(self) -> None:
         """See `Server.mark_serving`."""
