@@ -9,7 +9,7 @@ from typing import Any, Self
 from .adopted_class import mixes_in, true_class
 from .hooks import Hooks
 from .servable import Servable
-from .state import NAME, keep
+from .state import keep
 from .strategy import Strategy
 
 
@@ -47,14 +47,18 @@ class BaseServer(Servable, Hooks):
     ) -> None:
         self.server_address = server_address
         self.RequestHandlerClass = RequestHandlerClass
-        if strategy is not None and NAME in vars(self):
-            self.strategy = strategy
-        elif strategy is not None:
-            keep(self, strategy)
-            if mixes_in(type(self)):
-                self.__class__ = true_class(type(self), strategy)
-        else:
+        if strategy is None:
             _ = self._serverstrategy  # made here, where its error belongs
+        else:
+            keep(self, strategy)
+            self.strategy = strategy
+
+    @Servable.strategy.setter
+    def strategy(self, strategy: Strategy) -> None:
+        """Replace the strategy, and a mix-in of the standard library's, which would bypass it."""
+        Servable.strategy.__set__(self, strategy)
+        if mixes_in(type(self)):
+            self.__class__ = true_class(type(self), strategy)
 
     def __enter__(self) -> Self:
         return self

@@ -85,6 +85,7 @@ class Serving:
             if self.thread is None:
                 self.thread = threading.get_ident() if thread is None else thread
                 self._is_elsewhere = True
+                self._accepting.set()
 
     def end_elsewhere(self) -> None:
         """Note the end of the loop that is not ours."""

@@ -117,9 +117,12 @@ def test_a_mix_in_over_a_class_of_ours_gives_way_to_a_strategy() -> None:
     with Mixed(ANY_PORT, Shout, strategy=Synchronous()) as server, serving(server):
         assert not isinstance(server, socketserver.ThreadingMixIn)
         assert ask(server) == b"HI\n"
-    with Mixed(ANY_PORT, Shout) as server, serving(server):
-        assert isinstance(server, socketserver.ThreadingMixIn)
-        assert ask(server) == b"HI\n"
+    with Mixed(ANY_PORT, Shout) as server:
+        with serving(server):
+            assert isinstance(server, socketserver.ThreadingMixIn)
+            assert ask(server) == b"HI\n"
+        server.strategy = Synchronous()
+        assert not isinstance(server, socketserver.ThreadingMixIn)
 
 
 def test_what_a_process_request_does_besides_is_still_done() -> None:
