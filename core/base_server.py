@@ -53,10 +53,8 @@ class BaseServer(Servable, Hooks):
             keep(self, strategy)
             self.strategy = strategy
 
-    @Servable.strategy.setter
-    def strategy(self, strategy: Strategy) -> None:
-        """Replace the strategy, and a mix-in of the standard library's, which would bypass it."""
-        Servable.strategy.__set__(self, strategy)
+    def _serverstrategy_given(self, strategy: Strategy) -> None:
+        # A mix-in of the standard library's would bypass it.
         if mixes_in(type(self)):
             self.__class__ = true_class(type(self), strategy)
 

@@ -52,6 +52,10 @@ class Services(Handling):
                 ownership.release(before, self)
                 ownership.claim(strategy, self)  # one of the two may be a part of the other
         state.strategy = strategy
+        self._serverstrategy_given(strategy)
+
+    def _serverstrategy_given(self, strategy: Strategy) -> None:
+        """Called when `strategy` has been assigned."""
 
     @property
     def in_flight(self) -> InFlight:
