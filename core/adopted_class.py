@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import socketserver
 from typing import Any
 
+from . import standard
 from .datagrams import DatagramHooks
 from .handling import Handling
 from .overriding import replaced_methods
@@ -13,9 +13,6 @@ from .service_actions import ServiceActions
 from .services import CUT_TIME
 from .strategy import Strategy
 
-_THREADING = socketserver.ThreadingMixIn
-_FORKING: type | None = getattr(socketserver, "ForkingMixIn", None)
-_MIX_INS = [_THREADING] if _FORKING is None else [_THREADING, _FORKING]
 # The grace period, in seconds, of a class that says that its threads need not be waited for.
 _SHORT_GRACE = 1.0
 
@@ -100,19 +97,21 @@ def true_class(cls: type, strategy: Strategy) -> type:
     """
     plain = vars(cls).get(_PLAIN, cls)
     told = {"multithread": strategy.multithread, "multiprocess": strategy.multiprocess}
-    true_mix_ins = [cls for cls, is_true in zip(_MIX_INS, told.values(), strict=False) if is_true]
+    true_mix_ins = [
+        cls for cls, is_true in zip(standard.MIX_INS, told.values(), strict=False) if is_true
+    ]
     flags = {name: told[name] for name in told if isinstance(getattr(plain, name, None), bool)}
     return adopted_class(plain, **{_PLAIN: plain, _TRUE_MIX_INS: true_mix_ins}, **flags)
 
 
 def is_threading(cls: type) -> bool:
     """Whether `cls` mixed in `ThreadingMixIn` before it was adopted."""
-    return issubclass(vars(cls).get(_PLAIN, cls), _THREADING)
+    return issubclass(vars(cls).get(_PLAIN, cls), standard.ThreadingMixIn)
 
 
 def mixes_in(cls: type) -> bool:
     """Whether `cls` mixes in a concurrency of the standard library's that is still in force."""
-    return MixInStandIn not in cls.__mro__ and any(each in cls.__mro__ for each in _MIX_INS)
+    return MixInStandIn not in cls.__mro__ and any(each in cls.__mro__ for each in standard.MIX_INS)
 
 
 def place(order: list[type]) -> list[type]:
@@ -127,17 +126,17 @@ def place(order: list[type]) -> list[type]:
     """
     truth = next((vars(cls)[_TRUE_MIX_INS] for cls in order if _TRUE_MIX_INS in vars(cls)), None)
     # A class that is built on our own TCPServer has these already.
-    ours = [*_OURS] if socketserver.BaseServer in order else []
-    if socketserver.UDPServer in order:
+    ours = [*_OURS] if standard.BaseServer in order else []
+    if standard.UDPServer in order:
         ours.insert(0, DatagramHooks)
     placed: list[type] = []
     for cls in order:
-        if cls in _MIX_INS:
+        if cls in standard.MIX_INS:
             if MixInStandIn not in placed:
                 placed.append(MixInStandIn)
             if truth is None or cls in truth:
                 placed.append(cls)
-        elif vars(socketserver).get(cls.__name__) is cls:
+        elif cls in standard.SERVERS:
             placed += [each for each in ours if each not in placed]
             placed.append(cls)
         elif cls is not MixInStandIn and cls not in ours:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar
 
-from . import ownership
+from . import ownership, standard
 from .adopted_class import adopted_class, is_threading, true_class
 from .base_server import BaseServer
 from .listener import fileno
@@ -54,7 +54,8 @@ def adopt(server: S, strategy: Strategy) -> S:
     else:
         _attach(server, strategy)
     try:
-        server.__class__ = cls
+        # Past a __setattr__ of its own.
+        object.__setattr__(server, "__class__", cls)
     except TypeError as error:  # a class with slots, say
         vars(server).pop(NAME, None)
         ownership.release(strategy, server)
@@ -76,8 +77,8 @@ def with_strategy(cls: type[S], make_strategy: Callable[[], Strategy]) -> type[S
         TypeError: `cls` is no such class, or one that cannot work with a strategy; `make_strategy`
             cannot be called.
     """
-    if not isinstance(cls, type) or not issubclass(cls, socketserver.BaseServer | BaseServer):
-        hint = ": for a server, use adopt()" if isinstance(cls, socketserver.BaseServer) else ""
+    if not isinstance(cls, type) or not issubclass(cls, standard.BaseServer | BaseServer):
+        hint = ": for a server, use adopt()" if isinstance(cls, standard.BaseServer) else ""
         raise TypeError(f"with_strategy() takes a class built on socketserver, not {cls!r}{hint}")
     if isinstance(make_strategy, Strategy) or not callable(make_strategy):
         raise TypeError(
@@ -102,7 +103,7 @@ def _check_server(server: object) -> None:
     if isinstance(server, type):
         name = server.__name__
         raise TypeError(f"adopt() takes a server: for a class such as {name}, use with_strategy()")
-    if not isinstance(server, socketserver.BaseServer | BaseServer):
+    if not isinstance(server, standard.BaseServer | BaseServer):
         raise TypeError(f"adopt() takes a server that is built on socketserver, not {server!r}")
     if not callable(getattr(server, "fileno", None)):
         raise TypeError(f"{server!r} cannot be given a strategy: it has no fileno() to wait for")
@@ -114,13 +115,13 @@ def _attach(server: Any, strategy: Strategy) -> None:
     keep(server, strategy)
     if is_threading(type(server)):
         before = vars(server).get("_threads")
-        if before is None or type(before).__module__ == socketserver.__name__:
+        if before is None or type(before).__module__ == standard.MODULE:
             vars(server)["_threads"] = MixInThreads(before)
 
 
 def _note_running_loop(server: Any) -> None:
     """Note which thread is in the standard library's `serve_forever` of `server`, if one is."""
-    loop = socketserver.BaseServer.serve_forever.__code__
+    loop = standard.BaseServer.serve_forever.__code__
     serving = server._serverstrategy.serving
     for thread, top in sys._current_frames().items():
         frame: FrameType | None = top

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .overriding import calls_super
-from .state import MakeStrategy, StateAttribute
+from .state import NOTHING, MakeStrategy, StateAttribute
 from .strategy import Strategy
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Handling(Hooks):
         except Exception as error:  # noqa: BLE001 - it costs this connection only
             self.__log(error, "process_request_thread failed after the child of %s", client_address)
         finally:
-            state.settled = None
+            state.settled = NOTHING
             state.in_flight.remove(request)
 
     def accept_one(self) -> None:

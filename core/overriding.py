@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import socketserver
 from collections.abc import Callable, Iterator
 from types import FunctionType
 from typing import Any
+
+from . import standard
 
 _NAME = "process_request"
 
@@ -33,7 +34,7 @@ def replaced_methods(order: list[type], ours: Callable[..., Any]) -> dict[str, A
     calls = _calls(last[0])
     if _goes_on(last[0]):
         return {}
-    if _NAME in calls and any(cls is socketserver.ThreadingMixIn for cls in order):
+    if _NAME in calls and standard.ThreadingMixIn in order:
         return {}
     if "finish_request" in calls and _NAME not in calls:
         return {_NAME: ours, "process_request_thread": chain[0]}
@@ -81,7 +82,7 @@ def _code(method: Any) -> Any:
 
     function = inspect.unwrap(method) if callable(method) else method
     is_plain = isinstance(function, FunctionType)
-    if is_plain and function.__module__ == socketserver.__name__:  # an alias in a class's body
+    if is_plain and function.__module__ == standard.MODULE:  # an alias in a class's body
         return _nothing.__code__
     return function.__code__ if is_plain else None
 

@@ -19,6 +19,10 @@ NAME = "_serverstrategy"
 """The attribute of a server under which its state is."""
 
 
+NOTHING = object()
+"""No connection: what `get_request` returns may be None."""
+
+
 class State:
     """The state of one server, in one process.
 
@@ -51,7 +55,7 @@ class State:
         self.is_drained = False
         self.is_child = False
         self.pid = os.getpid()
-        self.settled: object = None
+        self.settled: object = NOTHING
         self.handling_method: object = None
         self.wraps_handling = False
         self._belonging = threading.RLock()
