@@ -136,7 +136,8 @@ def place(order: list[type]) -> list[type]:
                 placed.append(MixInStandIn)
             if truth is None or cls in truth:
                 placed.append(cls)
-        elif cls in standard.SERVERS:
+        # ThreadingTCPServer and its like are servers too, but stand before their mix-in.
+        elif cls in standard.SERVERS and not issubclass(cls, tuple(standard.MIX_INS)):
             placed += [each for each in ours if each not in placed]
             placed.append(cls)
         elif cls is not MixInStandIn and cls not in ours:

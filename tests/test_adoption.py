@@ -307,3 +307,12 @@ def test_the_grace_period_is_short_where_the_class_does_not_want_to_wait(
     cls: Any = type("Attributes", (SHAPES[shape],), attributes)
     with with_strategy(cls, Threaded)(ANY_PORT, Shout) as server:
         assert server.grace_period == expected
+
+
+@pytest.mark.parametrize("name", ["ThreadingTCPServer", "ForkingTCPServer"])
+def test_the_classes_of_the_standard_library_that_mix_in_are_adopted_as_others_are(
+    name: str,
+) -> None:
+    cls: Any = type("Derived", (getattr(socketserver, name),), {"block_on_close": False})
+    with adopt(cls(ANY_PORT, Shout), Threaded()) as server:
+        assert server.grace_period == 1.0
