@@ -8,6 +8,7 @@ import selectors
 import signal
 import socket
 import threading
+import weakref
 from types import TracebackType
 
 # A poll set needs no descriptor of its own, and one system call where epoll needs two.
@@ -26,7 +27,8 @@ class Waiter:
     sleep over it (`signal.set_wakeup_fd`). Where the application set a descriptor of its own there,
     that one stays.
 
-    Opens two file descriptors; `close` gives them back.
+    Opens two file descriptors; `close` gives them back, and so does its end, without a warning:
+    the application that drops a server knows nothing of them.
 
     Raises:
         OSError: no file descriptor is left (EMFILE, ENFILE).
@@ -34,6 +36,10 @@ class Waiter:
 
     def __init__(self) -> None:
         self._receiver, self._sender = socket.socketpair()
+        # Not `__del__`, which may come after the warnings of the two sockets, where all of them
+        # are collected at the same time; this keeps them until the waiter is gone.
+        self._give_back = weakref.finalize(self, _close, self._receiver, self._sender)
+        self._give_back.atexit = False
         self._receiver.setblocking(False)
         self._sender.setblocking(False)
         self._selector = _Selector()
@@ -76,8 +82,8 @@ class Waiter:
     def close(self) -> None:
         """Give the file descriptors back. May be called twice."""
         self._selector.close()
-        self._receiver.close()
-        self._sender.close()
+        _close(self._receiver, self._sender)
+        self._give_back.detach()
 
     def __enter__(self) -> Waiter:
         global _signal_fd
@@ -106,6 +112,11 @@ class Waiter:
             current = signal.set_wakeup_fd(-1)
             if current != self._sender.fileno():  # the application's, which came later
                 signal.set_wakeup_fd(current)
+
+
+def _close(*pair: socket.socket) -> None:
+    for each in pair:
+        each.close()
 
 
 def _leave_signals_to_the_parent() -> None:

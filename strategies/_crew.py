@@ -87,8 +87,16 @@ class Crew:
             thread.join()
         return ended
 
+    def dismiss(self) -> None:
+        """Have every thread end that is without work; wait for none.
+
+        Takes no lock: it is called where an object is collected, which may be anywhere.
+        """
+        self._is_ending = True
+        self._jobs.put(None)
+
     def _start(self, job: _Job) -> None:
-        thread = threading.Thread(target=self._run, args=(job,), daemon=True)
+        thread = threading.Thread(target=self._run, args=([job],), daemon=True)
         self._threads.add(thread)
         try:
             thread.start()
@@ -97,7 +105,8 @@ class Crew:
             raise
         self._leaving = [each for each in self._leaving if each.is_alive()]
 
-    def _run(self, job: _Job | None) -> None:
+    def _run(self, first: list[_Job]) -> None:
+        job: _Job | None = first.pop()  # since the thread keeps its arguments
         while job is not None:
             server, request, client_address = job
             server.complete_request(request, client_address)

@@ -20,6 +20,12 @@ class ThreadsStrategy(Strategy):
         self._lock = threading.RLock()
         self._crew: Crew | None = None
 
+    def __del__(self) -> None:
+        """End the threads of a server that its application dropped instead of closing it."""
+        crew: Crew | None = vars(self).get("_crew")  # not there if its constructor has failed
+        if crew is not None:
+            crew.dismiss()
+
     def new_crew(self) -> Crew:
         """Return the threads for the time until the next drain."""
         raise NotImplementedError
