@@ -11,13 +11,14 @@ import faulthandler
 import os
 import sys
 import unittest
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 
 from differences import Difference, differences
 from recorder import Recorder, identifier, what_is_left
-from substitutes import WAYS, install
+from substitutes import WAYS, install, made
 from suites import RUNS, SLEEPING, SUITES
 
 # When to give up, in seconds: less than whoever calls this waits for it.
@@ -43,7 +44,9 @@ def main() -> int:
     _without(left_out, _load(arguments.suite, arguments.only), recorder).run(recorder)
     verdict = [] if arguments.only else _judge(recorder.outcomes, listed)
     verdict += [f"{each} is left" for each in what_is_left()]
-    recorder.write(verdict=verdict)
+    if not made:
+        verdict.append("no server was given a strategy")
+    recorder.write(verdict=verdict, strategies=Counter(made))
     return 1 if verdict else 0
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import socketserver as original
 import sys
 from collections.abc import Callable
-from functools import partial
 from itertools import product
 from types import ModuleType
 from typing import Any
@@ -24,6 +23,9 @@ BOUND_SERVERS = SERVERS[1:]
 _USERS = ("http.server", "logging.config", "wsgiref.simple_server", "xmlrpc.server", "pydoc")
 
 Names = dict[str, Any]
+
+# The strategies that servers were given, to tell a run in which none was.
+made: list[str] = []
 
 
 def install(way: str, plain: str, threading: str, forking: str, grace_period: float) -> None:
@@ -52,7 +54,12 @@ def install(way: str, plain: str, threading: str, forking: str, grace_period: fl
 
 def maker(expression: str) -> Any:
     """A `make_strategy`, for the body of a class."""
-    return staticmethod(partial(parse, expression))
+
+    def make_strategy() -> serverstrategy.Strategy:
+        made.append(expression)
+        return parse(expression)
+
+    return staticmethod(make_strategy)
 
 
 def _own(plain: Any, threading: Any, forking: Any) -> Names:
