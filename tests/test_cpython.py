@@ -44,7 +44,6 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, PROGRAM, *arguments],
             cwd=folder / "work",
-            env=os.environ | {"TMPDIR": str(folder / "work")},
             stdout=subprocess.PIPE,
             stderr=errors,
             start_new_session=True,

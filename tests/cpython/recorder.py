@@ -41,7 +41,8 @@ class Recorder(unittest.TestResult):
         self.outcomes: dict[str, str] = {}
         self._descriptor = descriptor
         self._details: list[str] = []
-        self._started = 0.0
+        self._started = time.monotonic()
+        self._is_running = False
         signal.signal(signal.SIGALRM, _raise_overdue)
 
     def write(self, **record: object) -> None:
@@ -56,7 +57,7 @@ class Recorder(unittest.TestResult):
     def startTest(self, test: unittest.TestCase) -> None:  # noqa: N802 - its name is unittest's
         """Begin to measure the time."""
         super().startTest(test)
-        self._details = []
+        self._is_running = True
         self._started = time.monotonic()
         # Again and again, since the methods that clean up may wait as well.
         signal.setitimer(signal.ITIMER_REAL, _LIMIT, _LIMIT)
@@ -65,7 +66,9 @@ class Recorder(unittest.TestResult):
         """Write the outcome."""
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         super().stopTest(test)
-        self._write_outcome(test)
+        if self._is_running:  # CPython 3.12.1 stops what is skipped without having started it
+            self._is_running = False
+            self._write_outcome(test)
 
     def addFailure(self, test: unittest.TestCase, err: _ErrorInfo) -> None:  # noqa: N802
         """Note that `test` has failed."""
@@ -76,8 +79,6 @@ class Recorder(unittest.TestResult):
         """Note that `test` has failed, or the preparation of its class or module."""
         super().addError(test, err)
         self._note("failed", test, self.errors[-1][1])
-        if not isinstance(test, unittest.TestCase):
-            self._write_outcome(test)
 
     def addSubTest(  # noqa: N802
         self, test: unittest.TestCase, subtest: unittest.TestCase, err: _ErrorInfo | None
@@ -98,14 +99,18 @@ class Recorder(unittest.TestResult):
         self._note("failed", test, "unexpected success")
 
     def _note(self, outcome: str, test: unittest.TestCase, details: str) -> None:
-        self.outcomes[identifier(test)] = outcome
+        if self.outcomes.get(identifier(test)) != "failed":
+            self.outcomes[identifier(test)] = outcome
         self._details.append(details)
+        if not self._is_running:  # a whole class or module was skipped, or failed to be prepared
+            self._write_outcome(test)
 
     def _write_outcome(self, test: unittest.TestCase) -> None:
         name = identifier(test)
         outcome = self.outcomes.setdefault(name, "passed")
         seconds = round(time.monotonic() - self._started, 3)
-        self.write(test=name, outcome=outcome, seconds=seconds, details="".join(self._details))
+        details, self._details = "".join(self._details), []
+        self.write(test=name, outcome=outcome, seconds=seconds, details=details)
 
 
 def what_is_left() -> list[str]:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
 from differences import Difference, differences
 from recorder import Recorder, identifier, what_is_left
@@ -30,6 +31,7 @@ def main() -> int:
     arguments = _arguments()
     report = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the tests print is no report
+    os.environ["TMPDIR"] = str(Path.cwd())  # some tests need both to be the same folder
     faulthandler.dump_traceback_later(_LIMIT, exit=True)
     overrides = {name: getattr(arguments, name) for name in _OVERRIDABLE}
     run = replace(RUNS[arguments.run], **{k: v for k, v in overrides.items() if v is not None})
