@@ -10,24 +10,41 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import logging
 import os
 import resource
 import signal
+import socket
 import socketserver
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import psutil
 
-from serverstrategy import StreamRequestHandler, TCPServer, adopt, with_strategy
+from serverstrategy import (
+    BaseRequestHandler,
+    DatagramRequestHandler,
+    StreamRequestHandler,
+    TCPServer,
+    UDPServer,
+    UnixDatagramServer,
+    UnixStreamServer,
+    adopt,
+    with_strategy,
+)
 from serverstrategy.strategies import parse
 from shapes import SHAPES
 
 OPTIONS = {
+    "family": "tcp",  # a name of FAMILIES
+    "address": ["127.0.0.1", 0],  # or a path
+    "keywords": {},  # of the constructor
+    "default_timeout": None,  # of all sockets, in seconds
     "grace": 30.0,
     "poll": 60.0,
     "thread": False,  # serve in a thread, and obey the standard input in the main thread
@@ -60,11 +77,19 @@ def milliseconds(function: Any) -> float:
     return 1000 * (time.monotonic() - started)
 
 
-class Handler(StreamRequestHandler):
+def peer(address: Any) -> Any:
+    """What tells one client from another: its port, or its path."""
+    return address[1] if isinstance(address, tuple) else address
+
+
+class Commands(BaseRequestHandler):
     """One command a line; the reply is one line too."""
 
+    rfile: Any
+    wfile: Any
+
     def handle(self) -> None:
-        tell("handling", peer=self.client_address[1])
+        tell("handling", peer=peer(self.client_address))
         for line in self.rfile:
             command, *arguments = line.decode().split()
             reply = getattr(self, f"do_{command}")(*arguments)
@@ -72,7 +97,7 @@ class Handler(StreamRequestHandler):
 
     def finish(self) -> None:
         super().finish()
-        tell("finished", peer=self.client_address[1])
+        tell("finished", peer=peer(self.client_address))
 
     def do_echo(self, *words: str) -> str:
         return " ".join(words)
@@ -91,6 +116,12 @@ class Handler(StreamRequestHandler):
         self.wfile.write(b"sleeping\n")
         time.sleep(float(seconds))
         return "slept"
+
+    def do_wait(self, path: str) -> str:
+        """Wait until nobody has a lock on the file."""
+        with Path(path).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+        return "waited"
 
     def do_call(self, method: str) -> str:
         return f"{milliseconds(getattr(self.server, method)):.3f}"
@@ -131,6 +162,22 @@ class Handler(StreamRequestHandler):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Handler(Commands, StreamRequestHandler):
+    """Commands over a connection."""
+
+
+class DatagramHandler(Commands, DatagramRequestHandler):
+    """Commands in a datagram, which is answered by one."""
+
+
+FAMILIES: dict[str, tuple[type[TCPServer], type[Commands]]] = {
+    "tcp": (TCPServer, Handler),
+    "udp": (UDPServer, DatagramHandler),
+    "unix": (UnixStreamServer, Handler),
+    "unixgram": (UnixDatagramServer, DatagramHandler),
+}
+
+
 def verify_raises(server: Any, request: Any, address: Any) -> bool:
     if not server.failures:
         server.failures.append("verify_request")
@@ -154,7 +201,7 @@ def handle_error_raises(server: Any, request: Any, address: Any) -> None:
 
 def handle_error_tells(server: Any, request: Any, address: Any) -> None:
     error = sys.exc_info()[1]
-    tell("handle_error", error=type(error).__name__, peer=address[1])
+    tell("handle_error", error=type(error).__name__, peer=peer(address))
 
 
 def process_request_raises(server: Any, request: Any, address: Any) -> None:
@@ -181,6 +228,15 @@ def verify_sleeps(server: Any, request: Any, address: Any) -> bool:
 def verify_closes(server: Any, request: Any, address: Any) -> bool:
     tell("closed_in_hook", ms=milliseconds(server.server_close))
     return True
+
+
+def verify_refuses(server: Any, request: Any, address: Any) -> bool:
+    return not request[0].startswith(b"refuse")
+
+
+def get_request_without_flags(server: Any) -> Any:
+    data, address = server.socket.recvfrom(server.max_packet_size)
+    return (data, server.socket), address
 
 
 def shortage_over_interrupts(server: Any) -> Any:
@@ -212,6 +268,8 @@ HOOKS = {
     "get_request_raises_200_times": ("get_request", get_request_raises_always),
     "verify_sleeps": ("verify_request", verify_sleeps),
     "verify_closes": ("verify_request", verify_closes),
+    "verify_refuses": ("verify_request", verify_refuses),
+    "get_request_without_flags": ("get_request", get_request_without_flags),
     "interrupted_after_accept": ("get_request", shortage_over_interrupts),
     "service_actions_tells": ("service_actions", service_actions_tells),
 }
@@ -249,7 +307,9 @@ def give(cls: Any, text: str, way: str) -> Any:
 
 
 def build(text: str, options: dict[str, Any]) -> Any:
-    address = ("127.0.0.1", 0)
+    address = options["address"]
+    address = tuple(address) if isinstance(address, list) else address
+    socket.setdefaulttimeout(options["default_timeout"])
     server: Any
     if text.startswith("socketserver."):
         cls = getattr(socketserver, text.removeprefix("socketserver."))
@@ -259,7 +319,8 @@ def build(text: str, options: dict[str, Any]) -> Any:
         server = give(SHAPES[options["shape"]], text, options["way"])(address, Handler)
         server.grace_period = options["grace"]
     else:
-        server = TCPServer(address, Handler, strategy=parse(text))
+        cls, handler = FAMILIES[options["family"]]
+        server = cls(address, handler, strategy=parse(text), **options["keywords"])
         server.grace_period = options["grace"]
     server.failures = []
     for name in options["hooks"]:
@@ -339,7 +400,7 @@ def main() -> None:
     if options["beside"]:
         threading.Thread(target=threading.Event().wait, daemon=True).start()
         threads += 1
-    tell("listening", port=server.server_address[1])
+    tell("listening", address=server.server_address)
     if options["daemon"]:
         if options["requests"]:
             serve(server, options | {"requests": 1})

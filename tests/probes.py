@@ -37,11 +37,14 @@ PREFORKS = [text for text in STRATEGIES if text.startswith("Prefork")]
 CONCURRENT = [text for text in STRATEGIES if text not in ("Synchronous()", "Prefork(2)")]
 
 
+Address = tuple[str, int] | str
+
+
 class Client:
     """One connection to a probe."""
 
-    def __init__(self, port: int, timeout: float = PATIENCE) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, address: Address, timeout: float = PATIENCE) -> None:
+        self.socket = connect(address, timeout)
         self.reader = self.socket.makefile("rb")
 
     def send(self, command: str) -> None:
@@ -70,6 +73,19 @@ class Client:
         self.close()
 
 
+def connect(address: Address, timeout: float) -> socket.socket:
+    if not isinstance(address, str):
+        return socket.create_connection(address, timeout)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(timeout)
+        connection.connect(address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 class Probe:
     """A running `probe.py`, in a process group of its own."""
 
@@ -93,7 +109,8 @@ class Probe:
         self._reader.start()
         self.tree: list[psutil.Process] = [psutil.Process(self.pid)]
         try:
-            self.port: int = self.expect("listening")["port"]
+            address = self.expect("listening")["address"]
+            self.address: Address = address if isinstance(address, str) else tuple(address)
             self.patience = patience
         except BaseException:
             self.end()
@@ -134,7 +151,7 @@ class Probe:
 
     def client(self, timeout: float | None = None) -> Client:
         """A new connection, which `end` closes if nobody does."""
-        client = Client(self.port, self.patience if timeout is None else timeout)
+        client = Client(self.address, self.patience if timeout is None else timeout)
         self._clients.append(client)
         return client
 
@@ -156,7 +173,7 @@ class Probe:
     def refuses(self) -> bool:
         """Whether nobody listens at its port."""
         try:
-            socket.create_connection(("127.0.0.1", self.port), 1.0).close()
+            connect(self.address, 1.0).close()
         except ConnectionRefusedError:
             return True
         return False
