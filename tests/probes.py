@@ -96,7 +96,7 @@ class Probe:
         self._clients: list[Client] = []
         self._unclaimed: list[dict[str, Any]] = []
         self.output: list[str] = []
-        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `end`
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
         self.process = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("probe.py"), strategy, json.dumps(options)],
             stdin=subprocess.PIPE,
@@ -231,9 +231,9 @@ class Probe:
         assert wait_until(is_idle)
 
     def log(self) -> str:
-        self._log.flush()
-        self._log.seek(0)
-        return self._log.read()
+        # The probe writes at the position of the file, which it shares: it must not be moved.
+        fd = self._log.fileno()
+        return os.pread(fd, os.fstat(fd).st_size, 0).decode()
 
     def stop(self) -> dict[str, Any]:
         """Stop it by SIGTERM, which calls `shutdown`; return what it told when it was closed."""
