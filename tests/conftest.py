@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -56,3 +57,11 @@ def nothing_is_left() -> Iterator[None]:
         gc.collect()
         wait_until(lambda: not left(), 2.0)
     assert left() == []
+
+
+@pytest.fixture(params=["udp", "unixgram"])
+def datagrams(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    """The options that make a probe a datagram server, of each of the two kinds."""
+    if request.param == "udp":
+        return {"family": "udp"}
+    return {"family": request.param, "address": str(tmp_path / "server")}

@@ -14,20 +14,12 @@ from senders import Gate, senders, sending
 every_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
 
 
-@pytest.fixture(params=["udp", "unixgram"])
-def options(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
-    """What makes a probe a datagram server."""
-    if request.param == "udp":
-        return {"family": "udp"}
-    return {"family": request.param, "address": str(tmp_path / "server")}
-
-
 @every_strategy
 @pytest.mark.parametrize("hooks", [[], ["get_request_without_flags"]])
 def test_every_datagram_is_answered_once_from_the_listeners_address(
-    strategy: str, hooks: list[str], options: dict[str, Any]
+    strategy: str, hooks: list[str], datagrams: dict[str, Any]
 ) -> None:
-    with probing(strategy, hooks=hooks, **options) as probe, senders(probe.address, 4) as clients:
+    with probing(strategy, hooks=hooks, **datagrams) as probe, senders(probe.address, 4) as clients:
         for part in range(12):
             # No more at a time than a Unix socket's buffer holds.
             for number in range(5):
@@ -46,9 +38,9 @@ def test_every_datagram_is_answered_once_from_the_listeners_address(
 
 @every_strategy
 def test_an_error_is_reported_and_costs_its_datagram_only(
-    strategy: str, options: dict[str, Any]
+    strategy: str, datagrams: dict[str, Any]
 ) -> None:
-    with probing(strategy, **options) as probe, sending(probe.address) as client:
+    with probing(strategy, **datagrams) as probe, sending(probe.address) as client:
         for name in ("ValueError", "ValueError"):
             assert client.ask(f"raise {name}") == "", "finish() sends what there is"
             assert client.ask("echo hi") == "hi"
@@ -60,10 +52,10 @@ def test_an_error_is_reported_and_costs_its_datagram_only(
 
 @every_strategy
 def test_handle_error_is_called_where_the_handler_ran(
-    strategy: str, options: dict[str, Any]
+    strategy: str, datagrams: dict[str, Any]
 ) -> None:
     with (
-        probing(strategy, hooks=["handle_error_tells"], **options) as probe,
+        probing(strategy, hooks=["handle_error_tells"], **datagrams) as probe,
         sending(probe.address) as client,
     ):
         client.send("raise ValueError")
@@ -74,9 +66,11 @@ def test_handle_error_is_called_where_the_handler_ran(
 
 
 @every_strategy
-def test_a_datagram_that_is_refused_is_not_handled(strategy: str, options: dict[str, Any]) -> None:
+def test_a_datagram_that_is_refused_is_not_handled(
+    strategy: str, datagrams: dict[str, Any]
+) -> None:
     with (
-        probing(strategy, hooks=["verify_refuses"], **options) as probe,
+        probing(strategy, hooks=["verify_refuses"], **datagrams) as probe,
         sending(probe.address) as client,
     ):
         for _ in range(5):
@@ -89,10 +83,10 @@ def test_a_datagram_that_is_refused_is_not_handled(strategy: str, options: dict[
 
 @every_strategy
 def test_process_request_that_raises_costs_its_datagram_only(
-    strategy: str, options: dict[str, Any]
+    strategy: str, datagrams: dict[str, Any]
 ) -> None:
     with (
-        probing(strategy, hooks=["process_request_raises"], **options) as probe,
+        probing(strategy, hooks=["process_request_raises"], **datagrams) as probe,
         sending(probe.address) as client,
     ):
         for _ in range(3):  # since it raises once in each of two workers
@@ -106,12 +100,12 @@ def test_process_request_that_raises_costs_its_datagram_only(
     "strategy", ["Threaded(2)", "ThreadPool(2)", "Forking(2)", "Synchronous()", "Prefork(2)"]
 )
 def test_what_has_no_room_waits_in_the_buffer(
-    strategy: str, options: dict[str, Any], tmp_path: Path
+    strategy: str, datagrams: dict[str, Any], tmp_path: Path
 ) -> None:
     places = 1 if strategy == "Synchronous()" else 2
     with (
         Gate(tmp_path / "gate") as gate,
-        probing(strategy, **options) as probe,
+        probing(strategy, **datagrams) as probe,
         senders(probe.address, places + 1) as (outside, *inside),
     ):
         for client in inside:
@@ -128,11 +122,11 @@ def test_what_has_no_room_waits_in_the_buffer(
 
 @pytest.mark.parametrize("strategy", STRATEGIES[1:])
 def test_datagrams_are_handled_at_the_same_time(
-    strategy: str, options: dict[str, Any], tmp_path: Path
+    strategy: str, datagrams: dict[str, Any], tmp_path: Path
 ) -> None:
     with (
         Gate(tmp_path / "gate") as gate,
-        probing(strategy, **options) as probe,
+        probing(strategy, **datagrams) as probe,
         senders(probe.address, 2) as (first, second),
     ):
         first.send(f"wait {gate.path}")
@@ -145,9 +139,9 @@ def test_datagrams_are_handled_at_the_same_time(
 
 @pytest.mark.parametrize("strategy", FORKING)
 def test_a_process_that_dies_costs_its_datagram_only(
-    strategy: str, options: dict[str, Any]
+    strategy: str, datagrams: dict[str, Any]
 ) -> None:
-    with probing(strategy, **options) as probe, sending(probe.address) as client:
+    with probing(strategy, **datagrams) as probe, sending(probe.address) as client:
         client.send("die")
         assert wait_until(lambda: "was ended by signal 9" in probe.log())
         for _ in range(5):
