@@ -75,14 +75,25 @@ def accepts(listener: Any) -> bool:
 def share(server: Any) -> None:
     """Prepare a datagram socket for several processes that receive from it, each in its own way.
 
-    A `get_request` that is not ours would block, deaf to the stop, where another process was
-    faster.
+    Where another process was faster, a `get_request` that is not ours would block, and with a
+    timeout that the application set, ours would too: deaf to the stop.
     """
     listener: Any = getattr(server, "socket", None)
-    if getattr(listener, "type", None) == socket.SOCK_DGRAM:
-        timeval = struct.pack("@ll", 0, int(1_000_000 * _PATIENCE))
-        with contextlib.suppress(OSError, AttributeError):
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+    if getattr(listener, "type", None) != socket.SOCK_DGRAM:
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        timeout = listener.gettimeout()
+        if timeout:
+            # By its own timeout, Python waits in spite of every flag. The answers keep it.
+            _set_timeout(listener, socket.SO_SNDTIMEO, timeout)
+            listener.settimeout(None)
+        _set_timeout(listener, socket.SO_RCVTIMEO, _PATIENCE)
+
+
+def _set_timeout(listener: Any, option: int, timeout: float) -> None:
+    seconds, fraction = divmod(timeout, 1)
+    timeval = struct.pack("@ll", int(seconds), int(1_000_000 * fraction))
+    listener.setsockopt(socket.SOL_SOCKET, option, timeval)
 
 
 def close(server: Any) -> None:

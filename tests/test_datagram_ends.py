@@ -103,12 +103,13 @@ def test_an_idle_server_does_not_wake_up(strategy: str, datagrams: dict[str, Any
 
 @every_strategy
 @pytest.mark.parametrize("hooks", [[], ["get_request_without_flags"]])
+@pytest.mark.parametrize("default_timeout", [None, 60.0])
 def test_a_stop_is_heard_within_50_ms(
-    strategy: str, hooks: list[str], datagrams: dict[str, Any]
+    strategy: str, hooks: list[str], default_timeout: float | None, datagrams: dict[str, Any]
 ) -> None:
     """The best of a few: what is late on a busy machine says nothing of the server."""
     took = []
-    options = datagrams | {"hooks": hooks, "thread": True}
+    options = datagrams | {"hooks": hooks, "default_timeout": default_timeout, "thread": True}
     for number in range(3):
         if "address" in options:
             options["address"] = f"{datagrams['address']}{number}"

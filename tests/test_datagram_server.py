@@ -13,6 +13,7 @@ import pytest
 from probes import probing
 from senders import sending
 from serverstrategy import DatagramRequestHandler, UDPServer, UnixDatagramServer
+from serverstrategy.listener import share
 
 ANY_PORT = ("127.0.0.1", 0)
 
@@ -101,6 +102,20 @@ def test_what_nobody_sent_is_not_waited_for(cls: type[UDPServer], make: Make) ->
             server.get_request()
         server.accept_one()
         assert len(server.in_flight) == 0
+
+
+@every_class
+@pytest.mark.parametrize("timeout", [None, 1.0, 0.0])
+def test_a_worker_that_is_late_does_not_wait(
+    cls: type[UDPServer], make: Make, timeout: float | None
+) -> None:
+    with make(cls) as server:
+        server.socket.settimeout(timeout)
+        share(server)
+        with pytest.raises(BlockingIOError):
+            server.get_request()
+        with pytest.raises(BlockingIOError):
+            server.socket.recvfrom(server.max_packet_size)
 
 
 def test_two_servers_cannot_share_a_port() -> None:
