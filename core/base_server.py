@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socketserver
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +12,8 @@ from .hooks import Hooks
 from .servable import Servable
 from .state import keep
 from .strategy import Strategy
+
+_standard_init: Callable[..., None] = socketserver.BaseServer.__init__
 
 
 class BaseServer(Servable, Hooks):
@@ -45,6 +48,10 @@ class BaseServer(Servable, Hooks):
         *,
         strategy: Strategy | None = None,
     ) -> None:
+        if not isinstance(self, BaseServer):
+            # Where ours is in the place of the standard library's, its TCPServer finds this one.
+            _standard_init(self, server_address, RequestHandlerClass)
+            return
         self.server_address = server_address
         self.RequestHandlerClass = RequestHandlerClass
         if strategy is None:
