@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import socket
 import socketserver
@@ -18,12 +19,14 @@ from typing import Any
 import psutil
 import pytest
 
-# These register what their tests show.
-import test_migrating_shapes  # noqa: F401
 from adopting import ANY_PORT
 from migrating import NAMED, PAGE, SECTIONS, SHOWN, rows, shows
 from probes import PATIENCE, wait_until
 from test_docs import blocks
+
+# Each registers what its tests show, also where pytest was asked for this file only.
+for path in Path(__file__).parent.glob("test_migrating_*.py"):
+    importlib.import_module(path.stem)
 
 MIX_INS = (socketserver.ThreadingMixIn, socketserver.ForkingMixIn)
 
