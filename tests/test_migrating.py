@@ -161,7 +161,9 @@ def test_a_threading_http_server_serves_a_folder_by_two_changed_lines(tmp_path: 
 @shows("ways", "a library that builds the server itself from a class that you name")
 def test_the_example_of_with_strategy_serves(tmp_path: Path) -> None:
     with running(blocks(PAGE)[1], tmp_path) as (process, port):
-        assert at_once(partial(get, path="/"), port)[0].startswith(b"Hello world!")
+        answer = at_once(partial(get, path="/"), port)[0]
+        assert answer.startswith(b"Hello world!")
+        assert b"wsgi.multithread = False" in answer  # as the page says
         # The pool's threads stay.
         assert process.num_threads() > 1
 

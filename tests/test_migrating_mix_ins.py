@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import socketserver
 import threading
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from adopting import Shout, ask, serving
+from adopting import ANY_PORT, Shout, ask, serving
 from migrating import UntilTheEnd, adopted, connect, in_thread, join, late, ours, read, shows
 from migrating_host import hosted
 from probes import PATIENCE, probing, wait_until
@@ -39,8 +40,20 @@ def test_a_class_that_does_not_wait_has_a_grace_of_a_second(attributes: dict[str
             assert server.grace_period is None
     with adopted(base=THREADING) as server:
         assert server.grace_period == 30.0
+    with adopted(base=ThreadingHTTPServer) as server:
+        assert server.grace_period == 1.0
     with ours(grace_period=1.0) as server:
         assert server.grace_period == 1.0
+
+
+@shows("mix-ins", "process_request")
+def test_a_mix_in_that_is_left_before_a_class_of_ours_gives_way() -> None:
+    class Left(socketserver.ThreadingMixIn, TCPServer):
+        pass
+
+    with Left(ANY_PORT, Shout, strategy=Synchronous()) as server, serving(server):
+        assert not isinstance(server, socketserver.ThreadingMixIn)
+        assert ask(server) == b"HI\n"
 
 
 @shows("mix-ins", "daemon_threads")
