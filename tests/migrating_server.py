@@ -35,7 +35,8 @@ class Told(BaseRequestHandler):
             "around": server.around,
             "listener": server.fileno(),
             "ignores_sigint": signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
-            "has_receive_timeout": self.has_receive_timeout(),
+            "has_receive_timeout": self.has_timeout(socket.SO_RCVTIMEO),
+            "has_send_timeout": self.has_timeout(socket.SO_SNDTIMEO),
         }
         if isinstance(self.request, tuple):
             self.request[1].sendto(self.answer(), self.client_address)
@@ -47,10 +48,10 @@ class Told(BaseRequestHandler):
         elif wish == b"t":
             threading.Thread(target=self.go_on).start()
 
-    def has_receive_timeout(self) -> bool:
+    def has_timeout(self, option: int) -> bool:
         if isinstance(self.request, tuple):
             listener: socket.socket = self.request[1]
-            return any(listener.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16))
+            return any(listener.getsockopt(socket.SOL_SOCKET, option, 16))
         return False
 
     def go_on(self) -> None:
@@ -69,6 +70,12 @@ class Around:
     max_children = 1
     visits = 0
     around = 0
+
+    def server_bind(self) -> None:
+        super().server_bind()  # type: ignore[misc]
+        listener: socket.socket = self.socket  # type: ignore[attr-defined]
+        if listener.type == socket.SOCK_DGRAM:
+            listener.settimeout(60)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         self.around = os.getpid()
