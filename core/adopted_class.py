@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from . import standard
@@ -17,6 +18,11 @@ from .strategy import Strategy
 _SHORT_GRACE = 1.0
 
 _OURS = [cls for cls in Servable.__mro__ if cls is not object]
+
+# What a class may have without harm: names of the standard library's, and two that are settings.
+_FREE = {name for cls in (standard.UDPServer, *standard.MIX_INS) for name in dir(cls)}
+_FREE |= {"grace_period", "make_strategy"}
+_TAKEN = {name for cls in _OURS for name in vars(cls) if not name.startswith("_")} - _FREE
 
 # Attributes of adopted classes: the class without a strategy, and the mix-ins that tell the truth.
 _PLAIN = "_serverstrategy_plain"
@@ -80,6 +86,8 @@ def adopted_class(cls: type, **namespace: Any) -> type:
     order = place(list(cls.__mro__))
     methods = replaced_methods(order, Handling.process_request)
     _check_signature(cls, methods)
+    if Servable not in cls.__mro__:
+        check_names(cls, {name for each in cls.__mro__ for name in vars(each)})
     metaclass: type[type] = Placing
     if type(cls) is not type:
         is_placing = issubclass(type(cls), Placing)
@@ -144,6 +152,19 @@ def place(order: list[type]) -> list[type]:
             placed.append(cls)
     added = [cls for cls in truth or () if cls not in placed]
     return [*placed[:-1], *added, placed[-1]]
+
+
+def check_names(cls: type, names: Iterable[str]) -> None:
+    """Check that none of the attributes `names` of `cls` hides what strategies ask a server for.
+
+    Raises:
+        TypeError: one does.
+    """
+    for name in _TAKEN.intersection(names):
+        raise TypeError(
+            f"{cls.__name__} cannot be given a strategy: it has an attribute {name!r} of its own, "
+            "and strategies ask a server for that"
+        )
 
 
 def _check_signature(cls: type, methods: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from . import ownership, standard
-from .adopted_class import adopted_class, is_threading, true_class
+from .adopted_class import adopted_class, check_names, is_threading, true_class
 from .base_server import BaseServer
 from .listener import fileno
 from .mix_in_threads import MixInThreads
@@ -49,6 +49,7 @@ def adopt(server: S, strategy: Strategy) -> S:
     _check_server(server)
     ownership.check_strategy(strategy)
     cls = true_class(type(server), strategy)
+    check_names(type(server), vars(server))
     if isinstance(server, Servable):
         server.strategy = strategy
     else:

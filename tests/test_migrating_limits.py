@@ -101,6 +101,17 @@ class Recipe(QuietThreading):
         """Take connections from a queue, for ever."""
 
 
+class Taken(QuietThreading):
+    def complete_request(self) -> None:
+        """Mean something else."""
+
+
+def adopt_taken(cls: type[QuietThreading], **attributes: object) -> None:
+    with cls(ANY_PORT, Shout) as server:
+        vars(server).update(attributes)
+        adopt(server, Threaded())
+
+
 REFUSED = {
     "`adopt` of something that is no server, or of a class": [
         lambda server, busy: adopt(object(), Threaded()),  # type: ignore[type-var]
@@ -111,6 +122,11 @@ REFUSED = {
     ],
     "`adopt` of a class whose `process_request_thread` does not take a request and a client's "
     "address": [lambda server, busy: with_strategy(Recipe, Threaded)],
+    "`adopt` of a server that has an attribute with one of the names that are taken": [
+        lambda server, busy: with_strategy(Taken, Threaded),
+        lambda server, busy: adopt_taken(Taken),
+        lambda server, busy: adopt_taken(QuietThreading, in_flight=0),
+    ],
     "a strategy's class in the place of its object, or anything else that is no strategy": [
         lambda server, busy: adopt(server, Threaded),
         lambda server, busy: adopt(server, "Threaded()"),
