@@ -11,6 +11,7 @@ import textwrap
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -39,6 +40,28 @@ def test_the_first_example_serves() -> None:
             assert client.recv(100) == b"hello\n"
         process.send_signal(signal.SIGINT)
         # By Ctrl-C it ends as any Python program does: killed by the signal, after the clean-up.
+        assert process.wait(20) == -signal.SIGINT
+
+
+def test_the_example_of_adopt_serves(tmp_path: Path) -> None:
+    Path(tmp_path, "page.txt").write_text("a page")
+    program = (
+        blocks(ROOT / "README.md")[2]
+        .replace("8000", "0")
+        .replace(
+            "server.serve_forever()",
+            "print(server.server_address[1], flush=True)\nserver.serve_forever()",
+        )
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=tmp_path
+    ) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        with urlopen(f"http://127.0.0.1:{port}/page.txt", timeout=20) as page:
+            assert page.read() == b"a page"
+        process.send_signal(signal.SIGINT)
         assert process.wait(20) == -signal.SIGINT
 
 
