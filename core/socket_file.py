@@ -59,12 +59,14 @@ class SocketFile(BaseServer):
 
     def server_close(self) -> None:
         """Remove the file if that is wanted, and close as every server does."""
-        if self._socket_file is not None and self.remove_on_close:
-            path, identity = self._socket_file
-            # Before the listener is closed, so that no client finds a file that refuses. Not by a
-            # child, whose parent goes on.
-            if self._serverstrategy.is_here():
-                self._socket_file = None
+        # Not by a child, whose parent goes on.
+        if self.remove_on_close and self._serverstrategy.is_here():
+            # In one step: another thread, or a signal handler, may close as well.
+            found = vars(self).pop("_socket_file", None)
+            if found is not None:
+                path, identity = found
+                # Before the listener is closed: no client finds a file that refuses, and the
+                # system does not give the inode's number to another file.
                 with contextlib.suppress(OSError):
                     if _identity(path) == identity:
                         path.unlink()

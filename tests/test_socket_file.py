@@ -213,6 +213,22 @@ def test_a_forked_process_does_not_remove_the_file(cls: Server, path: Path) -> N
     assert not path.exists()
 
 
+def test_close_inside_of_close_is_no_error(cls: Server, path: Path) -> None:
+    class Interrupted(cls):  # type: ignore[misc, valid-type]
+        closing = False
+
+        @property
+        def remove_on_close(self) -> bool:
+            """Stands for a signal handler that closes, or another thread."""
+            if not self.closing:
+                self.closing = True
+                self.server_close()
+            return True
+
+    new(Interrupted, str(path)).server_close()
+    assert not path.exists()
+
+
 def test_the_backlog_is_as_long_as_the_system_allows(cls: Server, path: Path) -> None:
     if cls is UnixDatagramServer:
         return
