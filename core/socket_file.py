@@ -51,7 +51,7 @@ class SocketFile(BaseServer):
         """Bind the listener to the path."""
         path = _path(self.server_address)
         if path is not None and self.replace_stale:
-            _remove_if_stale(path, self.socket.type)
+            _remove_if_stale(path)
         super().server_bind()
         if path is not None:
             path = path.absolute()  # since a daemon changes its folder
@@ -84,18 +84,22 @@ def _identity(path: Path) -> _Identity:
     return status.st_dev, status.st_ino
 
 
-def _remove_if_stale(path: Path, socket_type: int) -> None:
-    """Remove the socket at `path` if nobody listens there: connecting to it is refused."""
+def _remove_if_stale(path: Path) -> None:
+    """Remove the socket at `path` if there is no process that has it."""
     try:
         status = path.stat(follow_symlinks=False)
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(status.st_mode):
         return  # and bind says EADDRINUSE
-    with socket.socket(socket.AF_UNIX, socket_type) as probe:
+    # A datagram socket, whatever is there: a server of connections does not notice, and even
+    # before it listens the answer is EPROTOTYPE, not ECONNREFUSED.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
         probe.setblocking(False)
         if probe.connect_ex(str(path)) != errno.ECONNREFUSED:
             return
     with contextlib.suppress(FileNotFoundError):
-        if _identity(path) == (status.st_dev, status.st_ino):
+        now = path.stat(follow_symlinks=False)
+        # The time, since a file that has taken its place may have got the inode's number too.
+        if os.path.samestat(now, status) and now.st_ctime_ns == status.st_ctime_ns:
             path.unlink()

@@ -128,7 +128,7 @@ def fill(cls: Server, path: Path, clients: contextlib.ExitStack) -> None:
             client.send(b"x")
 
 
-@pytest.mark.parametrize("state", ["waiting", "full"])
+@pytest.mark.parametrize("state", ["waiting", "bound", "full"])
 def test_a_server_that_is_alive_is_not_replaced(cls: Server, path: Path, state: str) -> None:
     small = type("Small", (cls,), {"request_queue_size": 0})
     with (
@@ -143,6 +143,42 @@ def test_a_server_that_is_alive_is_not_replaced(cls: Server, path: Path, state: 
         with pytest.raises(OSError, match="in use"):
             new(cls, str(path), replace_stale=True, remove_on_close=True)
         assert path.stat().st_ino == inode
+
+
+def test_a_server_that_is_alive_does_not_notice(cls: Server, path: Path) -> None:
+    class Quiet(cls):  # type: ignore[misc, valid-type]
+        timeout = 0
+
+        def handle_timeout(self) -> None:
+            timeouts.append(self)
+
+    timeouts: list[Any] = []
+    with new(Quiet, str(path)) as server:
+        with pytest.raises(OSError, match="in use"):
+            new(cls, str(path), replace_stale=True)
+        server.handle_request()
+        assert timeouts == [server], "it was asked by a connection"
+
+
+def test_two_that_find_a_stale_file_do_not_remove_each_others(
+    cls: Server, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One starts between the other's look and its removal, maybe with the same inode number."""
+    leave_stale(cls, path)
+    first: list[Any] = []
+
+    class Slow(socket.socket):
+        def connect_ex(self, address: Any) -> int:
+            found = super().connect_ex(address)
+            if not first:
+                first.append("is about to start")
+                first[:] = [new(cls, str(path), replace_stale=True)]
+            return found
+
+    monkeypatch.setattr(socket, "socket", Slow)
+    with pytest.raises(OSError, match="in use"):
+        new(cls, str(path), replace_stale=True)
+    first[0].server_close()
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])
