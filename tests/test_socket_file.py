@@ -236,6 +236,12 @@ def test_an_abstract_name_has_no_file(cls: Server, address: Any) -> None:
                 client.connect(server.server_address)
 
 
+def test_the_port_of_an_address_without_one_is_not_reused(cls: Server, path: Path) -> None:
+    derived = type("Derived", (cls,), {"allow_reuse_port": True})
+    with new(derived, str(path)):
+        assert path.is_socket()
+
+
 def test_a_forked_process_does_not_remove_the_file(cls: Server, path: Path) -> None:
     with new(cls, str(path), remove_on_close=True) as server:
         if (pid := os.fork()) == 0:
