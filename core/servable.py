@@ -136,14 +136,16 @@ class Servable(Services):
         the end.
 
         In a child or a worker it asks the parent to stop serving, and closes the listener in this
-        process. In any other process that was forked from the server's it does the latter only.
+        process, unless handlers answer on it. In any other process that was forked from the
+        server's it only closes the listener in that process.
         """
         state = self._serverstrategy
         if state.pid != os.getpid():
             listener.close(self)
         elif state.is_child:
             state.serving.stop_now()
-            listener.close(self)
+            if listener.accepts(getattr(self, "socket", None)):
+                listener.close(self)
         elif not state.is_drained:
             in_a_handler = state.in_flight.is_here()
             if in_a_handler and state.is_closed:

@@ -78,6 +78,27 @@ def test_what_exceeds_no_grace_is_not_answered(
         assert not client.has_answer()
 
 
+@pytest.mark.parametrize(
+    "strategy", ["Forking()", "Prefork(2)", "Prefork(1, ThreadPool(4))", "Prefork(1, Forking(4))"]
+)
+def test_a_child_or_a_worker_that_closes_takes_no_answer_away(
+    strategy: str, datagrams: dict[str, Any], tmp_path: Path
+) -> None:
+    with (
+        Gate(tmp_path / "gate") as gate,
+        probing(strategy, **datagrams) as probe,
+        senders(probe.address, 2) as (first, second),
+    ):
+        first.send(f"wait {gate.path}")
+        probe.expect("handling")
+        assert float(second.ask("call server_close")) < 5000
+        probe.expect("returned", error=None)
+        gate.open()
+        assert first.receive() == "waited"
+        probe.closed()
+        assert "Traceback" not in probe.log()
+
+
 @every_strategy
 def test_it_serves_again_at_the_same_address(strategy: str, datagrams: dict[str, Any]) -> None:
     with probing(strategy, again=True, **datagrams) as probe, sending(probe.address) as client:
