@@ -59,9 +59,15 @@ def nothing_is_left() -> Iterator[None]:
     assert left() == []
 
 
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a Unix server may have its socket: nothing is there."""
+    return tmp_path / "server"
+
+
 @pytest.fixture(params=["udp", "unixgram"])
-def datagrams(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+def datagrams(request: pytest.FixtureRequest, path: Path) -> dict[str, Any]:
     """The options that make a probe a datagram server, of each of the two kinds."""
     if request.param == "udp":
         return {"family": "udp"}
-    return {"family": request.param, "address": str(tmp_path / "server")}
+    return {"family": request.param, "address": str(path)}

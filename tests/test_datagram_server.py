@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import time
 from collections.abc import Callable
@@ -35,10 +36,10 @@ Make = Callable[[type[UDPServer]], UDPServer]
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Make:
+def make(path: Path) -> Make:
     def make(cls: type[UDPServer]) -> UDPServer:
         is_unix = issubclass(cls, UnixDatagramServer)
-        return cls(str(tmp_path / "server") if is_unix else ANY_PORT, Echo)
+        return cls(str(path) if is_unix else ANY_PORT, Echo)
 
     return make
 
@@ -116,6 +117,17 @@ def test_a_worker_that_is_late_does_not_wait(
             server.get_request()
         with pytest.raises(BlockingIOError):
             server.socket.recvfrom(server.max_packet_size)
+
+
+def test_an_answer_of_a_worker_keeps_the_timeout(make: Make) -> None:
+    with make(UnixDatagramServer) as server, sending(server.server_address) as client:
+        server.socket.settimeout(0.05)
+        share(server)
+        started = time.monotonic()
+        sends = (server.socket.sendto(b"x", client.address) for _ in itertools.count())
+        with pytest.raises(BlockingIOError):
+            sum(sends)
+        assert 0.04 < time.monotonic() - started < 5
 
 
 def test_two_servers_cannot_share_a_port() -> None:

@@ -151,11 +151,10 @@ def test_a_process_that_dies_costs_its_datagram_only(
 
 @every_strategy
 @pytest.mark.parametrize("hooks", [[], ["get_request_without_flags"]])
-def test_an_answer_waits_for_a_slow_reader(strategy: str, hooks: list[str], tmp_path: Path) -> None:
+def test_an_answer_waits_for_a_slow_reader(strategy: str, hooks: list[str], path: Path) -> None:
     """A Unix socket whose buffer is full has its senders wait, if they may."""
-    path = str(tmp_path / "server")
     with (
-        probing(strategy, family="unixgram", address=path, hooks=hooks) as probe,
+        probing(strategy, family="unixgram", address=str(path), hooks=hooks) as probe,
         sending(probe.address) as client,
     ):
         # More than the client's buffer holds on Linux, ten; less than that and the server's.
@@ -165,3 +164,12 @@ def test_an_answer_waits_for_a_slow_reader(strategy: str, hooks: list[str], tmp_
         assert {client.receive() for _ in range(20)} == {str(number) for number in range(20)}
         assert "Traceback" not in probe.log()
         probe.stop()
+
+
+@every_strategy
+def test_handle_request_handles_one_datagram(strategy: str, datagrams: dict[str, Any]) -> None:
+    with probing(strategy, requests=2, **datagrams) as probe, sending(probe.address) as client:
+        for _ in range(2):
+            assert client.ask("echo hi") == "hi"
+        probe.expect("returned", error=None)
+        probe.closed()

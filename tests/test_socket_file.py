@@ -1,4 +1,4 @@
-"""The file of a Unix socket: whose it is, who removes it, and what may take its place."""
+"""The file of a Unix socket: what it may be called, whose it is, and who removes it."""
 
 from __future__ import annotations
 
@@ -12,26 +12,10 @@ from typing import Any
 
 import pytest
 
-from serverstrategy import BaseRequestHandler, UnixDatagramServer, UnixStreamServer
+from serverstrategy import UnixDatagramServer
+from unix_servers import EVERY_CLASS, Server, leave_stale, new
 
-Server = type[UnixStreamServer] | type[UnixDatagramServer]
-
-pytestmark = pytest.mark.parametrize("cls", [UnixStreamServer, UnixDatagramServer])
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "server"
-
-
-def new(cls: Server, path: Any, **keywords: Any) -> UnixStreamServer | UnixDatagramServer:
-    return cls(path, BaseRequestHandler, **keywords)
-
-
-def leave_stale(cls: Server, path: Path) -> None:
-    """Leave what a server leaves that was killed."""
-    new(cls, str(path)).server_close()
-    assert path.is_socket()
+pytestmark = pytest.mark.parametrize("cls", EVERY_CLASS)
 
 
 def test_nothing_is_removed_unless_it_is_asked_for(cls: Server, path: Path) -> None:
@@ -53,31 +37,12 @@ def test_the_file_is_removed_on_close(cls: Server, path: Path, by: str) -> None:
     server.server_close()
 
 
-@pytest.mark.parametrize("by", ["keyword", "attribute"])
-def test_a_stale_file_is_replaced(cls: Server, path: Path, by: str) -> None:
-    leave_stale(cls, path)
-    derived = type("Derived", (cls,), {"replace_stale": by == "attribute"})
-    keywords = {} if by == "attribute" else {"replace_stale": True}
-    with (
-        new(derived, str(path), **keywords),
-        socket.socket(socket.AF_UNIX, cls.socket_type) as client,
-    ):
-        client.connect(str(path))
-
-
 def test_a_keyword_wins_over_the_attribute(cls: Server, path: Path) -> None:
     derived = type("Derived", (cls,), {"replace_stale": True, "remove_on_close": True})
     new(derived, str(path), remove_on_close=False).server_close()
     assert path.is_socket()
     with pytest.raises(OSError, match="in use"):
         new(derived, str(path), replace_stale=False)
-
-
-def test_a_path_where_nothing_is_stays_as_it_was(cls: Server, path: Path) -> None:
-    with new(cls, str(path), replace_stale=True):
-        assert path.is_socket()
-    with pytest.raises(FileNotFoundError):
-        new(cls, str(path.parent / "none" / "server"), replace_stale=True, remove_on_close=True)
 
 
 def _a_socket(path: Path) -> None:
@@ -116,87 +81,6 @@ def test_a_constructor_that_fails_removes_its_file_only(cls: Server, path: Path)
         with pytest.raises(OSError, match="in use"):
             new(cls, str(path), remove_on_close=True)
         assert path.is_socket()
-
-
-def fill(cls: Server, path: Path, clients: contextlib.ExitStack) -> None:
-    """Send so much to a server that the next client would have to wait."""
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            client = clients.enter_context(socket.socket(socket.AF_UNIX, cls.socket_type))
-            client.setblocking(False)
-            client.connect(str(path))
-            client.send(b"x")
-
-
-@pytest.mark.parametrize("state", ["waiting", "bound", "full"])
-def test_a_server_that_is_alive_is_not_replaced(cls: Server, path: Path, state: str) -> None:
-    small = type("Small", (cls,), {"request_queue_size": 0})
-    with (
-        contextlib.ExitStack() as clients,
-        new(small, str(path), bind_and_activate=state != "bound") as server,
-    ):
-        if state == "bound":  # it has not come to listen yet
-            server.server_bind()
-        elif state == "full":
-            fill(cls, path, clients)
-        inode = path.stat().st_ino
-        with pytest.raises(OSError, match="in use"):
-            new(cls, str(path), replace_stale=True, remove_on_close=True)
-        assert path.stat().st_ino == inode
-
-
-def test_a_server_that_is_alive_does_not_notice(cls: Server, path: Path) -> None:
-    class Quiet(cls):  # type: ignore[misc, valid-type]
-        timeout = 0
-
-        def handle_timeout(self) -> None:
-            timeouts.append(self)
-
-    timeouts: list[Any] = []
-    with new(Quiet, str(path)) as server:
-        with pytest.raises(OSError, match="in use"):
-            new(cls, str(path), replace_stale=True)
-        server.handle_request()
-        assert timeouts == [server], "it was asked by a connection"
-
-
-def test_two_that_find_a_stale_file_do_not_remove_each_others(
-    cls: Server, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One starts between the other's look and its removal, maybe with the same inode number."""
-    leave_stale(cls, path)
-    first: list[Any] = []
-
-    class Slow(socket.socket):
-        def connect_ex(self, address: Any) -> int:
-            found = super().connect_ex(address)
-            if not first:
-                first.append("is about to start")
-                first[:] = [new(cls, str(path), replace_stale=True)]
-            return found
-
-    monkeypatch.setattr(socket, "socket", Slow)
-    with pytest.raises(OSError, match="in use"):
-        new(cls, str(path), replace_stale=True)
-    first[0].server_close()
-
-
-@pytest.mark.parametrize("kind", ["file", "folder", "link"])
-def test_what_is_no_socket_is_not_replaced(cls: Server, path: Path, kind: str) -> None:
-    if kind == "file":
-        path.write_text("precious")
-    elif kind == "folder":
-        path.mkdir()
-    else:
-        leave_stale(cls, path.with_name("target"))
-        path.symlink_to(path.with_name("target"))
-    with pytest.raises(OSError, match="in use"):
-        new(cls, str(path), replace_stale=True, remove_on_close=True)
-    assert (path.is_file(), path.is_dir(), path.is_symlink()) == (
-        kind == "file",
-        kind == "folder",
-        kind == "link",
-    )
 
 
 def test_a_relative_path_is_that_of_the_beginning(

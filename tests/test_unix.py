@@ -15,11 +15,6 @@ every_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "server"
-
-
-@pytest.fixture
 def unix(path: Path) -> dict[str, Any]:
     """The options of a probe that removes its file at the end."""
     return {"family": "unix", "address": str(path), "keywords": {"remove_on_close": True}}
