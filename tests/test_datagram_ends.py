@@ -122,6 +122,24 @@ def test_an_idle_server_does_not_wake_up(strategy: str, datagrams: dict[str, Any
         probe.stop()
 
 
+def time_a_stop(strategy: str, options: dict[str, Any]) -> float:
+    """How long shutdown and server_close take, in milliseconds."""
+    with probing(strategy, thread=True, **options) as probe, senders(probe.address, 4) as clients:
+        # Two workers wake up for each of them, and one is too late.
+        for _ in range(5):
+            for client in clients:
+                client.send("echo hi")
+            for client in clients:
+                assert client.receive() == "hi"
+        took = 0.0
+        for method in ("shutdown", "server_close"):
+            probe.tell(method)
+            took += probe.expect(method, error=None)["ms"]
+        probe.end_of_commands()
+        probe.closed()
+    return took
+
+
 @every_strategy
 @pytest.mark.parametrize("hooks", [[], ["get_request_without_flags"]])
 @pytest.mark.parametrize("default_timeout", [None, 60.0])
@@ -129,25 +147,9 @@ def test_a_stop_is_heard_within_50_ms(
     strategy: str, hooks: list[str], default_timeout: float | None, datagrams: dict[str, Any]
 ) -> None:
     """The best of a few: what is late on a busy machine says nothing of the server."""
-    took = []
-    options = datagrams | {"hooks": hooks, "default_timeout": default_timeout, "thread": True}
-    for number in range(3):
-        if "address" in options:
-            options["address"] = f"{datagrams['address']}{number}"
-        with probing(strategy, **options) as probe, senders(probe.address, 4) as clients:
-            # Two workers wake up for each of them, and one is too late.
-            for _ in range(5):
-                for client in clients:
-                    client.send("echo hi")
-                for client in clients:
-                    assert client.receive() == "hi"
-            probe.tell("shutdown")
-            took.append(probe.expect("shutdown", error=None)["ms"])
-            probe.tell("server_close")
-            took[-1] += probe.expect("server_close", error=None)["ms"]
-            probe.end_of_commands()
-            probe.closed()
-    assert min(took) < 50
+    options = datagrams | {"hooks": hooks, "default_timeout": default_timeout}
+    options["keywords"] = {"remove_on_close": True} if "address" in datagrams else {}
+    assert any(time_a_stop(strategy, options) < 50 for _ in range(5))
 
 
 @pytest.mark.parametrize("strategy", PREFORKS)
