@@ -111,7 +111,11 @@ class StateAttribute:
     def __get__(self, server: Any, owner: type | None = None) -> State:
         if server is None:
             raise AttributeError(f"only a server has {NAME}, not its class")
-        return keep(server, type(server).make_strategy())
+        make_strategy = type(server).make_strategy
+        state = keep(server, make_strategy())
+        if make_strategy is not Strategy:  # the default, which nobody has chosen
+            server._serverstrategy_given(state.strategy)
+        return state
 
 
 def keep(server: object, strategy: object) -> State:

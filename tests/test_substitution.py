@@ -58,3 +58,13 @@ class TestSubstitution:
             assert ask(server) == b"HI\n"
             server.server_close()
             assert server.in_flight.others() == []
+
+    def test_a_strategy_that_a_class_makes_is_used_by_a_mix_in_too(
+        self, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if name != "Mixed":
+            pytest.skip("it is not built on ours")
+        monkeypatch.setattr(serverstrategy.BaseServer, "make_strategy", Synchronous)
+        with server_classes()[name](ANY_PORT, Shout) as server, serving(server):
+            assert not isinstance(server, socketserver.ThreadingMixIn)
+            assert ask(server) == b"HI\n"
