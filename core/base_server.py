@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import socketserver
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from . import standard
 from .adopted_class import mixes_in, true_class
 from .hooks import Hooks
 from .servable import Servable
 from .state import keep
 from .strategy import Strategy
 
-_standard_init: Callable[..., None] = socketserver.BaseServer.__init__
+_standard_init: Callable[..., None] = standard.BaseServer.__init__
 
 
 class BaseServer(Servable, Hooks):

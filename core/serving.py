@@ -219,4 +219,7 @@ class Serving:
         return self._has_stopped() and self._all_are_busy(self._callers)
 
     def _all_are_busy(self, acceptors: set[Acceptor]) -> bool:
-        return all(self._in_flight.handled_by(acceptor.thread) for acceptor in tuple(acceptors))
+        # The calling thread does not wait at the listener: it is in a hook that closes, say.
+        me = threading.get_ident()
+        others = {each.thread for each in tuple(acceptors)} - {me}
+        return all(self._in_flight.handled_by(thread) for thread in others)

@@ -6,6 +6,7 @@ import select
 import socket
 import socketserver
 import threading
+import time
 from functools import partial
 from typing import Any
 from unittest.mock import Mock
@@ -209,6 +210,21 @@ def test_both_ends_may_come_in_any_order(first: str) -> None:
 def test_shutdown_of_what_nobody_serves_returns() -> None:
     with adopt(QuietThreading(ANY_PORT, Shout), Threaded()) as server:
         socketserver.TCPServer.shutdown(server)
+
+
+@pytest.mark.parametrize("make_strategy", [Synchronous, Threaded, partial(Prefork, 2)])
+def test_closing_in_handle_timeout_does_not_wait_for_itself(make_strategy: Any) -> None:
+    class OnlySoLong(Quiet):
+        timeout = 0.01
+
+        def handle_timeout(self) -> None:
+            self.server_close()
+
+    server = adopt(OnlySoLong(ANY_PORT, Shout), make_strategy())
+    started = time.monotonic()
+    server.handle_request()
+    assert time.monotonic() - started < PATIENCE
+    assert server.fileno() == -1
 
 
 # What is refused
