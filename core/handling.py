@@ -73,6 +73,10 @@ class Handling(Hooks):
         finally:
             in_flight.remove(request)
 
+    def address_beside_child(self, client_address: Any) -> Any:
+        """See `Server.address_beside_child`."""
+        return client_address if self.__wraps_handling() else _without_resources(client_address)
+
     def end_child(self, request: Any, client_address: Any) -> None:
         """See `Server.end_child`."""
         state = self._serverstrategy
@@ -200,3 +204,10 @@ class Handling(Hooks):
         """Whether this is the thread of the application's own call, which wants its Ctrl-C."""
         state = self._serverstrategy
         return not state.is_child and state.serving.is_caller()
+
+
+def _without_resources(client_address: Any) -> Any:
+    """The address, as text if it holds anything but plain values: a socket, say."""
+    parts = client_address if isinstance(client_address, tuple) else (client_address,)
+    is_plain = all(isinstance(part, str | bytes | int | None) for part in parts)
+    return client_address if is_plain else repr(client_address)

@@ -61,13 +61,21 @@ class InFlight:
             connection.thread = threading.get_ident()
             self._notify()
 
-    def hand_to_child(self, request: Any, pid: int) -> None:
-        """Note that the child process `pid` handles the connection from here on."""
+    def hand_to_child(self, request: Any, pid: int, client_address: Any = None) -> None:
+        """Note that the child process `pid` handles the connection from here on.
+
+        Args:
+            request: which connection.
+            pid: the child's process identifier.
+            client_address: what to keep as the peer's address; None: the one that was entered.
+        """
         with self._lock:
             connection = self._connections.get(id(request))
             if connection is not None:
                 connection.is_begun = True
                 connection.child = pid
+                if client_address is not None:
+                    connection.client_address = client_address
 
     def is_begun(self, request: Any) -> bool:
         """Whether a handler has the connection: whoever runs that handler closes it."""

@@ -8,6 +8,9 @@ from typing import Any
 class ServiceActions:
     """The hook as long as no class overrides it; an instance may replace it at any time.
 
+    Our own loop does not call it then, since it hears of what there is to do. For another loop it
+    reaps the children, as that of `socketserver.ForkingMixIn` does.
+
     A loop that nobody has to tick for sleeps until something happens, so it has to be woken when
     somebody asks for ticks by `server.service_actions = ...`.
     """
@@ -15,7 +18,9 @@ class ServiceActions:
     def __get__(self, server: Any, owner: type | None = None) -> Any:
         if server is None:
             return self
-        return vars(server).get("service_actions", _do_nothing)
+        if _class_overrides(server):  # and calls this one by `super()`
+            return server.collect_children
+        return vars(server).get("service_actions", server.collect_children)
 
     def __set__(self, server: Any, function: object) -> None:
         vars(server)["service_actions"] = function
@@ -28,11 +33,8 @@ class ServiceActions:
 
 def is_overridden(server: object) -> bool:
     """Whether somebody wants ticks: a subclass, or who has set it on the instance."""
-    return (
-        not isinstance(type(server).service_actions, ServiceActions)  # type: ignore[attr-defined]
-        or "service_actions" in vars(server)
-    )
+    return _class_overrides(server) or "service_actions" in vars(server)
 
 
-def _do_nothing() -> None:
-    pass
+def _class_overrides(server: object) -> bool:
+    return not isinstance(type(server).service_actions, ServiceActions)  # type: ignore[attr-defined]

@@ -73,6 +73,12 @@ class Server(Protocol):
     def close_request(self, request: Any) -> None:
         """Drop this process's copy of the connection, after a child took it over."""
 
+    def address_beside_child(self, client_address: Any) -> Any:
+        """What a parent keeps as the address of a connection that its child handles.
+
+        That is what `end_child` needs, and nothing else that only the child is to have open.
+        """
+
     def end_child(self, request: Any, client_address: Any) -> None:
         """Note that the child which handled the connection has ended. For its parent.
 

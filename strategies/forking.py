@@ -52,10 +52,11 @@ class Forking(Strategy):
         """
         self._children.check()
         server.add_watched(self._children)
+        kept = server.address_beside_child(client_address)
         self._children.fork(
             partial(_handle_in_child, server, request, client_address),
-            partial(server.in_flight.hand_to_child, request),
-            partial(_end, server, request, client_address),
+            partial(server.in_flight.hand_to_child, request, client_address=kept),
+            partial(_end, server, request, kept),
         )
         server.close_request(request)
 

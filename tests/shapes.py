@@ -294,19 +294,32 @@ class AcceptsElsewhere(Threading):
         self.button.close()
 
 
+class Dropped(socket.socket):
+    """Closed when nobody has it any more."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class AddressHoldsSocket(Threading):
     """The client's address is a tuple with a socket in it, closed when the handler has ended."""
 
+    held: Any = None
+
     def get_request(self) -> tuple[Any, Any]:
         request, client_address = super().get_request()
-        ours, theirs = socket.socketpair()
-        ours.close()
+        pair = socket.socketpair()
+        self.held, theirs = (Dropped(fileno=end.detach()) for end in pair)
         return request, (client_address, theirs)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         address, held = client_address
         with held:
             super().finish_request(request, address)
+
+    def server_close(self) -> None:
+        super().server_close()
+        self.held = None
 
 
 class Abstract(Threading, abc.ABC):

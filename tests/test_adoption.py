@@ -194,6 +194,34 @@ def test_a_loop_of_its_own_does_not_spin_while_there_is_no_room() -> None:
             freed.join()
 
 
+def test_what_an_instance_puts_around_the_service_actions_of_its_class_is_called_once() -> None:
+    class Own(Quiet):
+        def service_actions(self) -> None:
+            super().service_actions()
+
+    with adopt(Own(ANY_PORT, Shout), Synchronous()) as server:
+        mock = Mock(wraps=server.service_actions)
+        server.service_actions = mock
+        server.service_actions()
+        mock.assert_called_once_with()
+
+
+def test_a_parent_keeps_nothing_open_that_comes_with_the_address_of_a_child() -> None:
+    with (
+        adopt(SHAPES["AddressHoldsSocket"](ANY_PORT, Shout), Forking()) as server,
+        socket.create_connection(server.server_address, PATIENCE) as client,
+    ):
+        server.handle_request()
+        with pytest.raises(BlockingIOError):
+            server.held.recv(1, socket.MSG_DONTWAIT)
+        server.held.settimeout(PATIENCE)
+        client.sendall(b"hi\n")
+        assert client.recv(100) == b"HI\n"
+        assert server.held.recv(1) == b""  # although nobody has reaped the child
+        assert len(server.in_flight) == 1
+        assert wait_until(lambda: server.service_actions() or not server.in_flight)
+
+
 @pytest.mark.parametrize("first", ["shutdown", "server_close"])
 def test_both_ends_may_come_in_any_order(first: str) -> None:
     server = adopt(QuietThreading(ANY_PORT, Shout), Threaded())
