@@ -24,9 +24,11 @@ _FREE = {name for cls in (standard.UDPServer, *standard.MIX_INS) for name in dir
 _FREE |= {"grace_period", "make_strategy"}
 _TAKEN = {name for cls in _OURS for name in vars(cls) if not name.startswith("_")} - _FREE
 
-# Attributes of adopted classes: the class without a strategy, and the mix-ins that tell the truth.
+# Attributes of adopted classes: the class without a strategy, the mix-ins that tell the truth, and
+# that it is one, not one that was derived from one.
 _PLAIN = "_serverstrategy_plain"
 _TRUE_MIX_INS = "_serverstrategy_true_mix_ins"
+_IS_ADOPTED = "_serverstrategy_is_adopted"
 
 
 class GracePeriod:
@@ -69,12 +71,26 @@ class Closing(Servable):
             Servable.server_close(self)
 
 
+class Unannounced:
+    """Keeps the making of an adopted class from the `__init_subclass__` of its own classes.
+
+    That is for the classes that a program derives: it may note them, or want arguments.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if _IS_ADOPTED not in vars(cls):
+            super().__init_subclass__(**kwargs)
+
+
 class Placing(type):
     """The metaclass of adopted classes, and of those derived from them: it places ours."""
 
     def mro(cls) -> list[type]:
         """The method resolution order. See `place`."""
-        return place(super().mro())
+        order = place(super().mro())
+        if _IS_ADOPTED not in vars(cls):
+            return order
+        return [cls, Unannounced, *(each for each in order[1:] if each is not Unannounced)]
 
 
 def adopted_class(cls: type, **namespace: Any) -> type:
@@ -94,7 +110,7 @@ def adopted_class(cls: type, **namespace: Any) -> type:
         metaclass = type(cls) if is_placing else type("Placing", (Placing, type(cls)), {})
     bases = (cls,) if Closing in order else (Closing, cls)
     names = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
-    return metaclass(cls.__name__, bases, names | methods | namespace)
+    return metaclass(cls.__name__, bases, names | methods | namespace | {_IS_ADOPTED: True})
 
 
 def true_class(cls: type, strategy: Strategy) -> type:

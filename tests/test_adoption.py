@@ -126,6 +126,28 @@ def test_a_mix_in_over_a_class_of_ours_gives_way_to_a_strategy() -> None:
         assert not isinstance(server, socketserver.ThreadingMixIn)
 
 
+def test_a_class_that_notes_its_subclasses_hears_of_those_of_the_program_only() -> None:
+    noted: list[str] = []
+
+    class Noting:
+        def __init_subclass__(cls, *, note: str, **kwargs: Any) -> None:
+            super().__init_subclass__(**kwargs)
+            noted.append(note)
+
+    class Noted(Noting, Quiet, note="first"):
+        pass
+
+    class Derived(with_strategy(Noted, Synchronous), note="second"):  # type: ignore[misc]
+        def __init_subclass__(cls, **kwargs: Any) -> None:
+            noted.append("wrong")
+
+    with Derived(ANY_PORT, Shout) as server, serving(adopt(server, Threaded())):
+        assert ask(server) == b"HI\n"
+    with adopt(Noted(ANY_PORT, Shout), Threaded()) as server:
+        adopt(server, Synchronous())
+    assert noted == ["first", "second"]
+
+
 def test_what_a_process_request_does_besides_is_still_done() -> None:
     with adopt(SHAPES["ByName"](ANY_PORT, Shout), ThreadPool(1)) as server, serving(server):
         assert [ask(server) for _ in range(3)] == [b"HI\n"] * 3
