@@ -49,7 +49,6 @@ def test_out_of_descriptors_it_pauses() -> None:
     with probing("Threaded()", nofile=200) as probe:
         assert probe.ask("echo hi") == "hi"
         probe.expect("finished")
-        probe.wait_until_idle()  # it is told before the connection is closed
         probe.wait_until_idle()  # so that none is given back later
         probe.signal_all(signal.SIGUSR2)
         probe.expect("hoarded")
