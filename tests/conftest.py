@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,11 @@ import psutil
 import pytest
 
 from probes import wait_until
+
+
+# A shell ignores Ctrl-C for what it runs in the background, and the programs that the tests start
+# would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _descriptors() -> set[str]:
