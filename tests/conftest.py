@@ -16,7 +16,6 @@ import pytest
 
 from probes import wait_until
 
-
 # A shell ignores Ctrl-C for what it runs in the background, and the programs that the tests start
 # would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
