@@ -25,6 +25,9 @@ _RAISING = tuple(
     if hasattr(signal, name)
 )
 
+# How often the main thread is given a millisecond to take a signal, which it may not want at all.
+_TURNS = 20
+
 OnExit = Callable[[int, int], None]
 
 
@@ -81,7 +84,7 @@ class Children:
                 for pid in self._on_exit.keys() - before:
                     on_start(pid)
                     self._watch(pid)
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+                _unblock_signals(mask)
 
     def fileno(self) -> int:
         """The descriptor that is readable when a child has exited; -1 if there is none."""
@@ -191,3 +194,17 @@ class Children:
         for fd in self._pid_of:
             os.close(fd)
         self._pid_of.clear()
+
+
+def _unblock_signals(mask: Iterable[int]) -> None:
+    """Set this thread's mask again, once the main thread has taken what has come meanwhile.
+
+    Python runs signal handlers in the main thread, which does not wake up from a lock or a join
+    for a signal that another thread has taken.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        for _ in range(_TURNS):
+            if not signal.sigpending() - set(mask):
+                break
+            time.sleep(0.001)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -1,0 +1,52 @@
+"""Forking beside the main thread."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from probes import PATIENCE, wait_until
+from serverstrategy.strategies._children import Children
+
+
+@pytest.fixture
+def heard() -> Iterator[list[int]]:
+    signals: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))
+    yield signals
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def _one_processor() -> Iterator[None]:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="not on this platform")
+@pytest.mark.usefixtures("_one_processor")
+def test_a_signal_during_a_fork_in_another_thread_wakes_the_main_thread(heard: list[int]) -> None:
+    answers: list[bool] = []
+
+    def fork() -> None:
+        children = Children()
+        children.fork(
+            lambda: 0, lambda _: os.kill(os.getpid(), signal.SIGTERM), lambda pid, status: None
+        )
+        # Once it has not woken up, only the join's end does it.
+        answers.append(wait_until(lambda: heard != [], 0.3))
+        assert children.wait(PATIENCE)
+        children.close()
+
+    for _ in range(20):
+        heard.clear()
+        thread = threading.Thread(target=fork)
+        thread.start()
+        thread.join()
+    assert all(answers)
