@@ -93,7 +93,7 @@ def _calls(method: Any) -> set[str]:
 def _loads_method(instruction: Any) -> bool:
     if sys.version_info < (3, 12):
         return bool(instruction.opname == "LOAD_METHOD")
-    return instruction.opname == "LOAD_ATTR" and bool(instruction.arg & 1)
+    return instruction.opname in ("LOAD_ATTR", "LOAD_SUPER_ATTR") and bool(instruction.arg & 1)
 
 
 def _is_called_with_a_star(instructions: list[Any], index: int) -> bool:
