@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import socketserver
-import sys
+import threading
 from collections.abc import Callable
-from types import FrameType
 from typing import Any, TypeVar
 
 from . import ownership, standard
@@ -13,7 +12,9 @@ from .adopted_class import adopted_class, check_names, is_threading, true_class
 from .base_server import BaseServer
 from .listener import fileno
 from .mix_in_threads import MixInThreads
+from .running_loop import serves_elsewhere, serves_here
 from .servable import Servable
+from .serving import UNKNOWN_THREAD
 from .state import NAME, keep
 from .strategy import Strategy
 
@@ -121,12 +122,9 @@ def _attach(server: Any, strategy: Strategy) -> None:
 
 
 def _note_running_loop(server: Any) -> None:
-    """Note which thread is in the standard library's `serve_forever` of `server`, if one is."""
-    loop = standard.BaseServer.serve_forever.__code__
+    """Note that a thread is in the standard library's `serve_forever` of `server`, if one is."""
     serving = server._serverstrategy.serving
-    for thread, top in sys._current_frames().items():
-        frame: FrameType | None = top
-        while frame is not None:
-            if frame.f_code is loop and frame.f_locals.get("self") is server:
-                serving.begin_elsewhere(thread)
-            frame = frame.f_back
+    if serves_here(server):
+        serving.begin_elsewhere()
+    elif threading.active_count() > 1 and serves_elsewhere(server):
+        serving.begin_elsewhere(UNKNOWN_THREAD)

@@ -10,12 +10,16 @@ from .acceptor import AcceptingServer, Acceptor
 from .in_flight import InFlight
 from .stop_signal import StopSignal
 
+UNKNOWN_THREAD = -1
+"""Stands for a thread that serves, of which the identifier is not known yet."""
+
 
 class Serving:
     """The state of one server's `serve_forever`, in one process.
 
     Attributes:
-        thread: the identifier of the thread in `serve_forever`; None while nobody is.
+        thread: the identifier of the thread in `serve_forever`, or `UNKNOWN_THREAD`; None while
+            nobody is.
         signal: what stops it; None while there is nothing to stop.
         poll_interval: the argument of `serve_forever`, in seconds.
     """
@@ -94,7 +98,9 @@ class Serving:
             self.end()
 
     def is_stopping(self) -> bool:
-        """Whether the loop that serves, or the next one, is to end."""
+        """Whether the loop that serves, or the next one, is to end. Such a loop asks it."""
+        if self.thread == UNKNOWN_THREAD:
+            self.thread = threading.get_ident()
         return self._stop_is_wanted or self._is_stopping
 
     def mark(self) -> None:
