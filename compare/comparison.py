@@ -20,7 +20,7 @@ class Entry:
 
     Attributes:
         expression: the text that builds it.
-        failure: why it cannot be built here, if it cannot.
+        failure: why it cannot run here, if it cannot.
     """
 
     expression: str

@@ -11,6 +11,7 @@ import time
 from rich.console import Console
 
 from serverstrategy import strategies
+from serverstrategy.ownership import why_unsupported
 
 from .comparison import Entry, Plan, WorkloadResults, compare
 from .options import Options, first_twice
@@ -56,10 +57,9 @@ def make_plan(options: Options) -> Plan:
 
 
 def _entry(text: str) -> Entry:
-    try:
-        return Entry(repr(strategies.parse(text)))
-    except OSError as error:  # the text is right, and the platform has no fork, say
-        return Entry(text.strip(), failure=f"cannot run here: {error}")
+    strategy = strategies.parse(text)
+    reason = why_unsupported(strategy)  # the platform has no fork, say
+    return Entry(repr(strategy), failure=reason and f"cannot run here: {reason}")
 
 
 def _measure(plan: Plan, options: Options, file: RecordFile | None) -> int:

@@ -42,9 +42,11 @@ def adopt(server: S, strategy: Strategy) -> S:
         `server`.
 
     Raises:
+        OSError: the platform cannot run `strategy`.
         TypeError: `server` is no such server, or of a class that cannot work with a strategy;
             `strategy` is none.
-        ValueError: the server is closed, or `strategy` serves another one.
+        ValueError: the server is closed, or `strategy` serves another one, or cannot handle the
+            datagrams of this one.
         RuntimeError: the server has a strategy already, and is serving.
     """
     _check_server(server)

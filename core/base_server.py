@@ -25,8 +25,9 @@ class BaseServer(Servable, Hooks):
         strategy: how to run the handlers; what `make_strategy` returns if none is given.
 
     Raises:
+        OSError: the platform cannot run `strategy`.
         TypeError: `strategy` is no strategy.
-        ValueError: `strategy` serves another server.
+        ValueError: `strategy` serves another server, or cannot handle the datagrams of this one.
 
     Attributes:
         server_address: where the server listens.

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .overriding import calls_super
-from .state import NOTHING, MakeStrategy, StateAttribute
+from .state import MakeStrategy, StateAttribute
 from .strategy import Strategy
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Handling(Hooks):
         `complete_request` does. Its name is that of the standard library, which has it for threads
         only; one that a subclass has in its place decides by itself what becomes of the connection.
         """
-        if self._serverstrategy.settled is request:
+        if id(request) in self._serverstrategy.settled:
             return
         try:
             self.finish_request(request, client_address)
@@ -79,16 +79,17 @@ class Handling(Hooks):
 
     def end_child(self, request: Any, client_address: Any) -> None:
         """See `Server.end_child`."""
-        state = self._serverstrategy
         try:
-            if self.__wraps_handling():
-                state.settled = request
-                self.process_request_thread(request, client_address)
-        except Exception as error:  # noqa: BLE001 - it costs this connection only
-            self.__log(error, "process_request_thread failed after the child of %s", client_address)
+            self.__settle(request, client_address)
         finally:
-            state.settled = NOTHING
-            state.in_flight.remove(request)
+            self._serverstrategy.in_flight.remove(request)
+
+    def refuse_request(self, request: Any, client_address: Any) -> None:
+        """See `Server.refuse_request`."""
+        try:
+            self.__settle(request, client_address)
+        finally:
+            self.__end_unless_begun(request)
 
     def accept_one(self) -> None:
         """See `Server.accept_one`."""
@@ -148,6 +149,20 @@ class Handling(Hooks):
         # no strategies; then it is its own business, and not waited for.
         self._serverstrategy.in_flight.remove_unless_taken(request)
         return True
+
+    def __settle(self, request: Any, client_address: Any) -> None:
+        """Do what a subclass has put around `process_request_thread`, without ours inside."""
+        settled = self._serverstrategy.settled
+        try:
+            if self.__wraps_handling():
+                settled.add(id(request))
+                self.process_request_thread(request, client_address)
+        except Exception as error:  # noqa: BLE001 - it costs this connection only
+            self.__log(
+                error, "process_request_thread failed, without a handler, for %s", client_address
+            )
+        finally:
+            settled.discard(id(request))
 
     def __wraps_handling(self) -> bool:
         """Whether a subclass has put something around `process_request_thread`."""

@@ -1,7 +1,8 @@
-"""One strategy object serves one server at a time."""
+"""Which strategy may serve which server: one that can, and one server at a time."""
 
 from __future__ import annotations
 
+import socket
 import weakref
 from collections.abc import Iterator
 
@@ -31,12 +32,21 @@ def nest(strategy: object) -> Iterator[Strategy]:
         strategy = getattr(strategy, "inner", None)
 
 
+def why_unsupported(strategy: Strategy) -> str | None:
+    """Why this platform cannot run `strategy`, or what it nests; None if it can."""
+    reasons = (part.unsupported for part in nest(strategy))
+    return next((reason for reason in reasons if reason is not None), None)
+
+
 def claim(strategy: Strategy, server: object) -> None:
     """Note that `strategy`, and what it nests, serves `server`.
 
     Raises:
-        ValueError: it serves another server that is not closed yet.
+        OSError: the platform cannot run it.
+        ValueError: it cannot handle the datagrams of `server`, or serves another server that is
+            not closed yet.
     """
+    _check_fit(strategy, server)
     for part in nest(strategy):
         other = _served_by(part)
         if other is not None and other is not server:
@@ -54,6 +64,19 @@ def release(strategy: Strategy, server: object) -> None:
     for part in nest(strategy):
         if _served_by(part) is server:
             object.__setattr__(part, _SERVES, None)
+
+
+def _check_fit(strategy: Strategy, server: object) -> None:
+    reason = why_unsupported(strategy)
+    if reason is not None:
+        raise OSError(f"{strategy!r} cannot run here: {reason}")
+    if getattr(server, "socket_type", None) != socket.SOCK_DGRAM:
+        return
+    for part in nest(strategy):
+        if not part.datagrams:
+            raise ValueError(
+                f"{part!r} cannot handle datagrams, which {type(server).__name__} receives"
+            )
 
 
 def _served_by(strategy: Strategy) -> object | None:

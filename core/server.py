@@ -37,9 +37,9 @@ class TCPServer(BaseServer):
         strategy: how to run the handlers; one connection at a time if none is given.
 
     Raises:
-        OSError: the address cannot be bound.
+        OSError: the address cannot be bound, or the platform cannot run `strategy`.
         TypeError: `strategy` is no strategy.
-        ValueError: `strategy` serves another server.
+        ValueError: `strategy` serves another server, or cannot handle the datagrams of this one.
 
     Attributes, which may be set on a subclass:
         address_family: `AF_INET`; an IPv6 literal as the host makes it `AF_INET6`, unless a

@@ -32,8 +32,9 @@ class Services(Handling):
         """The object that runs the handlers. Can be replaced while the server does not serve.
 
         Raises:
+            OSError: the platform cannot run it.
             TypeError: what is assigned is no strategy.
-            ValueError: it serves another server.
+            ValueError: it serves another server, or cannot handle the datagrams of this one.
             RuntimeError: this server is serving.
         """
         return self._serverstrategy.strategy

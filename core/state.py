@@ -19,10 +19,6 @@ NAME = "_serverstrategy"
 """The attribute of a server under which its state is."""
 
 
-NOTHING = object()
-"""No connection: what `get_request` returns may be None."""
-
-
 class State:
     """The state of one server, in one process.
 
@@ -38,7 +34,8 @@ class State:
         is_drained: whether it has returned.
         is_child: whether this is a child's or a worker's copy.
         pid: the process that this state belongs to.
-        settled: the connection whose child has ended, while `end_child` deals with it.
+        settled: by `id`, the connections that need no handler here, while they are dealt with: a
+            child has handled it, or it is refused.
         handling_method: the `process_request_thread` that `wraps_handling` is about.
         wraps_handling: whether that one does something around ours.
     """
@@ -55,7 +52,7 @@ class State:
         self.is_drained = False
         self.is_child = False
         self.pid = os.getpid()
-        self.settled: object = NOTHING
+        self.settled: set[int] = set()
         self.handling_method: object = None
         self.wraps_handling = False
         self._belonging = threading.RLock()
@@ -68,7 +65,7 @@ class State:
         """Begin anew if the server was closed, and has got another listener since.
 
         Raises:
-            ValueError: the strategy serves another server meanwhile.
+            OSError, ValueError: see `ownership.claim`; the strategy may serve another meanwhile.
         """
         if self.is_drained and fileno(server) >= 0:
             ownership.claim(self.strategy, server)
@@ -123,7 +120,7 @@ def keep(server: object, strategy: object) -> State:
 
     Raises:
         TypeError: `strategy` is no strategy.
-        ValueError: it serves another server.
+        OSError, ValueError: see `ownership.claim`.
     """
     checked = ownership.check_strategy(strategy)
     # From here on the instance's own entry is found first: only a data descriptor would win.

@@ -73,6 +73,13 @@ class Server(Protocol):
     def close_request(self, request: Any) -> None:
         """Drop this process's copy of the connection, after a child took it over."""
 
+    def refuse_request(self, request: Any, client_address: Any) -> None:
+        """Close the connection without a handler, as if `verify_request` had refused it.
+
+        In the place of `complete_request`, and within `process_request`. It is no error. What a
+        subclass took for the connection it gives back, as in `end_child`. A datagram is dropped.
+        """
+
     def address_beside_child(self, client_address: Any) -> Any:
         """What a parent keeps as the address of a connection that its child handles.
 
@@ -132,10 +139,15 @@ class Strategy:
     Attributes:
         multithread: whether handlers may run in several threads of one process.
         multiprocess: whether handlers may run in several processes, that is, whether it forks.
+        datagrams: whether it can handle datagrams. A datagram server refuses one that cannot.
+        unsupported: why this platform cannot run it, as text; None if it can. Constructors do not
+            mind; a server refuses a strategy that has a reason.
     """
 
     multithread: bool = False
     multiprocess: bool = False
+    datagrams: bool = True
+    unsupported: str | None = None
 
     def serve(self, server: Server, stop: StopSignal) -> None:
         """Who accepts? Returns when accepting has stopped, not before `stop`.
@@ -179,7 +191,9 @@ class Strategy:
             parameters = list(inspect.signature(type(self)).parameters.values())
         for parameter in parameters:
             value = getattr(self, parameter.name)
-            if value == parameter.default:
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                shown += map(repr, value)
+            elif value == parameter.default:
                 in_order = False
             elif in_order and parameter.kind is not parameter.KEYWORD_ONLY:
                 shown.append(repr(value))

@@ -1,4 +1,4 @@
-"""Checks of what a strategy's constructor is given."""
+"""Checks of what a strategy's constructor is given, and what the platform has."""
 
 from __future__ import annotations
 
@@ -21,16 +21,11 @@ def at_least(minimum: int, value: object, name: str, *, or_none: bool = False) -
         raise ValueError(f"{name} must be at least {minimum}, not {value}")
 
 
-def require_fork(name: str) -> None:
-    """Check that the platform can fork.
-
-    Raises:
-        OSError: it cannot.
-    """
-    if not hasattr(os, "fork"):
-        raise OSError(
-            f"{name} needs os.fork, which this platform does not have: use ThreadPool or Threaded"
-        )
+def why_no_fork(name: str) -> str | None:
+    """Why the strategy `name`, which forks, cannot run here; None if the platform can fork."""
+    if hasattr(os, "fork"):
+        return None
+    return f"{name} needs os.fork, which this platform does not have: use ThreadPool or Threaded"
 
 
 def cpu_count() -> int:

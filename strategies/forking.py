@@ -10,7 +10,7 @@ from typing import Any
 
 from serverstrategy.strategy import Server, Strategy
 
-from ._arguments import at_least, require_fork
+from ._arguments import at_least, why_no_fork
 from ._child import join_threads
 from ._children import Children
 
@@ -29,16 +29,19 @@ class Forking(Strategy):
 
     Raises:
         TypeError, ValueError: `limit` is no int of at least 1.
-        OSError: the platform has no fork.
     """
 
     multiprocess = True
 
     def __init__(self, limit: int = 40) -> None:
         at_least(1, limit, "limit")
-        require_fork("Forking")
         self.limit = limit
         self._children = Children()
+
+    @property
+    def unsupported(self) -> str | None:  # type: ignore[override]
+        """Why not here: the platform has no fork."""
+        return why_no_fork("Forking")
 
     def ready(self, server: Server) -> bool:
         """Whether fewer than `limit` connections are in flight."""

@@ -4,29 +4,41 @@ from __future__ import annotations
 
 from serverstrategy.strategy import Strategy
 
+from .fallback import Fallback
 from .forking import Forking
+from .limit import Limit
+from .per_client import PerClient
 from .prefork import Prefork
 from .synchronous import Synchronous
 from .thread_pool import ThreadPool
 from .threaded import Threaded
 
 _STRATEGIES: dict[str, type[Strategy]] = {
-    each.__name__: each for each in (Synchronous, Threaded, ThreadPool, Forking, Prefork)
+    each.__name__: each
+    for each in (
+        Synchronous,
+        Threaded,
+        ThreadPool,
+        Forking,
+        Prefork,
+        Limit,
+        PerClient,
+        Fallback,
+    )
 }
 
 
 def parse(text: str) -> Strategy:
     """Build the strategy that `text` describes: `parse(repr(strategy))` builds its like.
 
-    The text is read, not evaluated: it can hold names of strategies, ints, None, keywords and
-    nested strategies, and nothing else. A bare name means the defaults: `"Threaded"` is
-    `Threaded()`.
+    The text is read, not evaluated: it can hold names of strategies, ints, strings, None, keywords
+    and nested strategies, and nothing else. A bare name means the defaults: `"Threaded"` is
+    `Threaded()`. Whether the platform can run it is asked later, by the server that is given it.
 
     Raises:
         TypeError: `text` is no str.
         ValueError: it cannot be read, or a strategy refuses its arguments; the message names the
             part that is wrong.
-        OSError: the platform cannot run the strategy.
     """
     if not isinstance(text, str):
         raise TypeError(f"text must be a str, not {text!r}")
@@ -53,7 +65,7 @@ def _build(node: object) -> object:
     import ast
 
     match node:
-        case ast.Constant(value=int() | None as value):
+        case ast.Constant(value=int() | str() | None as value):
             return value
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as value)):
             return -value
@@ -71,8 +83,8 @@ def _build(node: object) -> object:
             return _call(strategy, [_build(each) for each in positional], named)
         case ast.AST():
             raise ValueError(
-                f"{ast.unparse(node)!r} cannot be read here: write a strategy, an int or None; "
-                + _known()
+                f"{ast.unparse(node)!r} cannot be read here: write a strategy, an int, a string "
+                f"or None; {_known()}"
             )
     raise AssertionError(node)
 

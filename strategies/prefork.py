@@ -12,7 +12,7 @@ from serverstrategy.stop_signal import StopSignal
 from serverstrategy.strategy import Server, Strategy
 from serverstrategy.waiter import Waiter
 
-from ._arguments import at_least, cpu_count, require_fork
+from ._arguments import at_least, cpu_count, why_no_fork
 from ._children import Children
 from ._worker import work
 from .synchronous import Synchronous
@@ -43,14 +43,12 @@ class Prefork(Strategy):
     Raises:
         TypeError, ValueError: `workers` is no int of at least 1; `inner` is no strategy, or one
             that cannot work in a worker.
-        OSError: the platform has no fork.
     """
 
     multiprocess = True
 
     def __init__(self, workers: int | None = None, inner: Strategy | None = None) -> None:
         at_least(1, workers, "workers", or_none=True)
-        require_fork("Prefork")
         self.workers = cpu_count() if workers is None else workers
         self.inner = _check_inner(Synchronous() if inner is None else inner)
         self._children = Children()
@@ -67,6 +65,16 @@ class Prefork(Strategy):
     def multithread(self) -> bool:  # type: ignore[override]
         """Whether the handlers of one worker may run in several threads."""
         return self.inner.multithread
+
+    @property
+    def datagrams(self) -> bool:  # type: ignore[override]
+        """Whether `inner` can handle datagrams."""
+        return self.inner.datagrams
+
+    @property
+    def unsupported(self) -> str | None:  # type: ignore[override]
+        """Why not here: the platform has no fork, or cannot run `inner`."""
+        return why_no_fork("Prefork") or self.inner.unsupported
 
     def serve(self, server: Server, stop: StopSignal) -> None:
         """Start the workers, and replace those that die, until `stop`.

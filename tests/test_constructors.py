@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,17 @@ import psutil
 import pytest
 
 from serverstrategy import BaseRequestHandler, Strategy, TCPServer
-from serverstrategy.strategies import Forking, Prefork, Synchronous, Threaded, ThreadPool, parse
+from serverstrategy.strategies import (
+    Fallback,
+    Forking,
+    Limit,
+    PerClient,
+    Prefork,
+    Synchronous,
+    Threaded,
+    ThreadPool,
+    parse,
+)
 
 ALL: list[Callable[[], Strategy]] = [
     Synchronous,
@@ -24,6 +35,10 @@ ALL: list[Callable[[], Strategy]] = [
     lambda: Prefork(4, ThreadPool(8)),
     lambda: Prefork(2, Forking(10)),
     lambda: Prefork(2, Threaded(100)),
+    lambda: Limit(10, Threaded()),
+    lambda: PerClient(2, ThreadPool(8)),
+    lambda: Prefork(2, PerClient(2, Limit(4, Threaded()), "reset")),
+    lambda: Fallback(Prefork(4, ThreadPool(8)), ThreadPool(32)),
 ]
 each_strategy = pytest.mark.parametrize("build", ALL, ids=[repr(build()) for build in ALL])
 
@@ -102,6 +117,11 @@ def test_the_defaults_where_no_affinity_is_told(
         (lambda: Prefork(1, Threaded()), True, True),
         (lambda: Prefork(1, ThreadPool(2)), True, True),
         (lambda: Prefork(1, Forking()), False, True),
+        (lambda: Limit(1, Synchronous()), False, False),
+        (lambda: Limit(1, Threaded()), True, False),
+        (lambda: PerClient(1, Forking()), False, True),
+        (lambda: Prefork(1, PerClient(1, Threaded())), True, True),
+        (lambda: Fallback(Forking(), Threaded()), False, True),
     ],
 )
 def test_what_a_strategy_says_of_threads_and_processes(
@@ -122,19 +142,25 @@ def test_what_a_strategy_says_of_threads_and_processes(
         (Forking(limit=3), {"limit": 3}),
         (Prefork(3), {"workers": 3}),
         (Prefork(workers=3), {"workers": 3}),
+        (Limit(3, Threaded()), {"n": 3}),
+        (PerClient(n=3, inner=Threaded()), {"n": 3, "on_full": "close"}),
+        (PerClient(3, Threaded(), "reset"), {"n": 3, "on_full": "reset"}),
     ],
     ids=repr,
 )
 def test_arguments_are_kept_under_their_names(
-    strategy: Strategy, attributes: dict[str, int]
+    strategy: Strategy, attributes: dict[str, int | str]
 ) -> None:
     assert {name: getattr(strategy, name) for name in attributes} == attributes
 
 
-def test_prefork_keeps_its_inner_strategy() -> None:
+def test_the_inner_strategy_is_kept() -> None:
     inner = Threaded()
     assert Prefork(1, inner).inner is inner
     assert Prefork(inner=inner).inner is inner
+    assert Limit(1, inner).inner is inner
+    assert PerClient(1, inner).inner is inner
+    assert Fallback(inner).inner is inner
 
 
 # What is refused
@@ -145,11 +171,13 @@ COUNTS: list[tuple[str, Callable[[Any], Strategy], int, bool]] = [
     ("waiting", lambda value: ThreadPool(1, value), 0, False),
     ("limit", Forking, 1, False),
     ("workers", Prefork, 1, True),
+    ("n", lambda value: Limit(value, Threaded()), 1, False),
+    ("n", lambda value: PerClient(value, Threaded()), 1, False),
 ]
 each_count = pytest.mark.parametrize(
     ("name", "build", "minimum", "takes_none"),
     COUNTS,
-    ids=["Threaded", "ThreadPool", "waiting", "Forking", "Prefork"],
+    ids=["Threaded", "ThreadPool", "waiting", "Forking", "Prefork", "Limit", "PerClient"],
 )
 
 
@@ -199,19 +227,29 @@ def test_unknown_arguments_are_refused(build: Callable[..., Strategy]) -> None:
         build(unknown=1)
 
 
+NESTS: list[Callable[[Any], Strategy]] = [
+    lambda inner: Prefork(2, inner),
+    lambda inner: Limit(2, inner),
+    lambda inner: PerClient(2, inner),
+    lambda inner: Fallback(Threaded(), inner),
+]
+
+
 @pytest.mark.parametrize("inner", [Synchronous, Threaded, Forking, Prefork, Strategy])
 def test_a_class_is_no_inner_strategy(inner: type[Strategy]) -> None:
     name = inner.__name__
-    with pytest.raises(TypeError, match=rf"write {name}\(\), not {name}"):
-        Prefork(2, inner)  # type: ignore[arg-type]
+    for build in NESTS:
+        with pytest.raises(TypeError, match=rf"write {name}\(\), not {name}"):
+            build(inner)
 
 
 @pytest.mark.parametrize(
     "inner", ["Threaded()", 8, True, object(), BaseRequestHandler, [Threaded()]]
 )
 def test_something_else_is_no_inner_strategy(inner: Any) -> None:
-    with pytest.raises(TypeError, match="subclass of Strategy"):
-        Prefork(2, inner)
+    for build in NESTS:
+        with pytest.raises(TypeError, match="subclass of Strategy"):
+            build(inner)
 
 
 class Wrapping(Strategy):
@@ -228,6 +266,7 @@ class Wrapping(Strategy):
         lambda: Prefork(inner=Prefork()),
         lambda: Prefork(2, Wrapping(Prefork(2))),
         lambda: Prefork(2, Wrapping(Wrapping(Prefork(2, Threaded())))),
+        lambda: Prefork(2, Fallback(Prefork(2), Threaded())),
     ],
 )
 def test_prefork_inside_prefork_is_refused_with_the_reason(
@@ -245,21 +284,30 @@ def test_a_strategy_of_the_users_own_can_be_the_inner_one(inner: Strategy) -> No
 # Without fork
 
 
-@pytest.mark.parametrize("build", [Forking, lambda: Forking(3), Prefork, lambda: Prefork(2)])
-def test_without_fork_it_says_so(
+@pytest.mark.parametrize(
+    "build",
+    [Forking, lambda: Forking(3), Prefork, lambda: Prefork(2), lambda: Limit(2, Forking())],
+)
+def test_without_fork_it_can_be_built_and_says_that_it_cannot_run(
     build: Callable[[], Strategy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert build().unsupported is None
     monkeypatch.delattr(os, "fork")
-    with pytest.raises(OSError, match=r"needs os\.fork, which this platform does not have"):
-        build()
+    assert re.search(
+        r"^(Forking|Prefork) needs os\.fork, which this platform does not have: use ThreadPool",
+        str(build().unsupported),
+    )
 
 
-@pytest.mark.parametrize("build", [Synchronous, Threaded, ThreadPool])
+@pytest.mark.parametrize(
+    "build",
+    [Synchronous, Threaded, ThreadPool, lambda: Limit(2, Threaded()), lambda: Fallback(Threaded())],
+)
 def test_the_others_do_without_fork(
     build: Callable[[], Strategy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(os, "fork")
-    build()
+    assert build().unsupported is None
 
 
 # Constructors start nothing

@@ -360,7 +360,10 @@ def test_what_the_package_offers() -> None:
 
 def test_what_the_strategies_offer() -> None:
     assert sorted(strategies.__all__) == [
+        "Fallback",
         "Forking",
+        "Limit",
+        "PerClient",
         "Prefork",
         "Synchronous",
         "ThreadPool",
@@ -377,11 +380,16 @@ def test_all_is_right(module: object) -> None:
         assert getattr(module, name).__doc__ or name == "BaseRequestHandler", name
 
 
+def below(cls: type) -> Iterator[type]:
+    for each in cls.__subclasses__():
+        yield each
+        yield from below(each)
+
+
 def test_every_strategy_is_exported_by_its_name() -> None:
     defined = {
         cls.__name__
-        for cls in serverstrategy.Strategy.__subclasses__()
-        for cls in (cls, *cls.__subclasses__())
+        for cls in below(serverstrategy.Strategy)
         if cls.__module__.startswith(f"{PACKAGE}.strategies.")
         and not cls.__module__.rpartition(".")[2].startswith("_")
     }
