@@ -60,7 +60,7 @@ class PerClient(CountingLayer):
                     "closed the connection from %s: %d others are its limit", client_address, self.n
                 )
                 if self.on_full == "reset":
-                    _reset_when_closed(request)
+                    _reset(request)
                 server.refuse_request(request, client_address)
                 return
         self.inner.process_request(server, request, client_address)
@@ -80,7 +80,10 @@ def _client(address: Any) -> object:
     return host.removeprefix("::ffff:") if isinstance(host, str) else host
 
 
-def _reset_when_closed(request: Any) -> None:
+def _reset(request: Any) -> None:
     # AttributeError: a datagram, or something else that is no socket. OSError: closed already.
     with contextlib.suppress(AttributeError, OSError):
         request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT_AT_ALL)
+        # Here, since the server would send the end of file first, and a peer that answers that with
+        # its own before the close would have the connection in TIME_WAIT.
+        request.close()

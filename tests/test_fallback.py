@@ -16,13 +16,19 @@ class Elsewhere(Strategy):
     unsupported = "it needs another machine"
 
 
+class Forgetful(Strategy):
+    """A layer of the user's own, which passes on no attribute."""
+
+    def __init__(self, inner: Strategy) -> None:
+        self.inner = inner
+
+
 def test_the_first_that_can_run_is_chosen() -> None:
     first, second = Threaded(), ThreadPool(2)
     assert Fallback(first, second).inner is first
     assert Fallback(Elsewhere(), first, second).inner is first
-    assert Fallback(Elsewhere(), Limit(2, Elsewhere()), Fallback(Elsewhere()), second).inner is (
-        second
-    )
+    nests = [Limit(2, Elsewhere()), Fallback(Elsewhere()), Forgetful(Elsewhere())]
+    assert Fallback(*nests, second).inner is second
 
 
 def test_what_it_has_not_chosen_is_free_for_another_server() -> None:
