@@ -91,6 +91,10 @@ def test_the_strategy_of_the_contract_page_works() -> None:
         thread.join()
 
 
+def test_the_layers_of_the_page_on_choosing_can_be_built() -> None:
+    exec(blocks(ROOT / "docs" / "choosing.md")[0], {})
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_block_is_python(page: Path) -> None:
     for block in blocks(page):
