@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 import signal
 import socketserver
@@ -14,7 +15,7 @@ from adopting import ANY_PORT, QuietThreading, Shout, ask, serving
 from migrating import PAGE, adopted, connect, in_thread, join, ours, read, shows
 from migrating_host import hosted
 from probes import PATIENCE, probing
-from serverstrategy import Strategy, TCPServer, adopt, with_strategy
+from serverstrategy import Strategy, TCPServer, UDPServer, adopt, with_strategy
 from serverstrategy.base_server import BaseServer
 from serverstrategy.strategies import Synchronous, Threaded
 
@@ -112,6 +113,14 @@ def adopt_taken(cls: type[QuietThreading], **attributes: object) -> None:
         adopt(server, Threaded())
 
 
+class StreamsOnly(Strategy):
+    datagrams = False
+
+
+class Elsewhere(Strategy):
+    unsupported = "it needs another machine"
+
+
 REFUSED = {
     "`adopt` of something that is no server, or of a class": [
         lambda server, busy: adopt(object(), Threaded()),  # type: ignore[type-var]
@@ -140,6 +149,14 @@ REFUSED = {
         lambda server, busy: adopt(server, busy.strategy),
         lambda server, busy: TCPServer(ANY_PORT, Shout, strategy=busy.strategy),
     ],
+    "a strategy without `datagrams` for a server of datagrams": [
+        lambda server, busy: UDPServer(ANY_PORT, Shout, strategy=StreamsOnly()),
+        lambda server, busy: with_strategy(socketserver.UDPServer, StreamsOnly)(ANY_PORT, Shout),
+    ],
+    "a strategy that the platform cannot run: one that forks, where it has no `fork`": [
+        lambda server, busy: adopt(server, Elsewhere()),
+        lambda server, busy: TCPServer(ANY_PORT, Shout, strategy=Elsewhere()),
+    ],
 }
 
 
@@ -147,7 +164,7 @@ REFUSED = {
 @pytest.mark.parametrize("row", REFUSED)
 def test_it_is_refused(row: str) -> None:
     line = next(line for line in PAGE.read_text().splitlines() if line.startswith(f"| {row} |"))
-    error = {"TypeError": TypeError, "ValueError": ValueError}[line.split("`")[-2]]
+    error: type[Exception] = getattr(builtins, line.split("`")[-2])
     for attempt in REFUSED[row]:
         with QuietThreading(ANY_PORT, Shout) as server, ours() as busy:
             with pytest.raises(error):
