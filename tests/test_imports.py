@@ -283,7 +283,10 @@ def loaded_by(statement: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
-HEAVY = {"asyncio", "multiprocessing", "concurrent.futures", "inspect", "ast", "psutil", "rich"}
+HEAVY = {
+    *("asyncio", "multiprocessing", "concurrent.futures", "inspect", "ast", "importlib.metadata"),
+    *("psutil", "rich"),
+}
 
 
 @pytest.mark.parametrize("module", ["serverstrategy", "serverstrategy.strategies"])
