@@ -35,7 +35,7 @@ class Companion:
         self._unread = bytearray()
         self._closed = False
         # The command's own sys.path may lack the current folder, where a file could hide a module.
-        safe_path = [] if str(Path.cwd()) in sys.path else ["-P"]
+        safe_path = [] if {str(Path.cwd()), ""} & set(sys.path) else ["-P"]
         self._process = subprocess.Popen(
             [sys.executable, *safe_path, "-m", module, *arguments],
             stdin=subprocess.PIPE,

@@ -111,7 +111,8 @@ def _parser() -> argparse.ArgumentParser:
         "--strategy",
         action="append",
         metavar="EXPRESSION",
-        help="a strategy to compare, such as 'Prefork(4, ThreadPool(8))'; repeatable (default: "
+        help="a strategy to compare, such as 'Prefork(4, ThreadPool(8))'; also one of an installed "
+        "package, or by its place, 'module:Name(3)'; repeatable (default: "
         + ", ".join(default_strategies())
         + ")",
     )

@@ -6,6 +6,7 @@ of output is its port on the loopback; it serves until its standard input is clo
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 
@@ -28,7 +29,9 @@ def main(argv: Sequence[str]) -> int:
         on standard error is the reason that the comparison shows.
     """
     expression, workload, crunch_loops = argv
-    strategy = strategies.parse(expression)
+    # The module of somebody else's strategy may print when it is imported: the port comes first.
+    with contextlib.redirect_stdout(sys.stderr):
+        strategy = strategies.parse(expression, allow_import=True)
     handler = WORKLOADS[workload].sized(int(crunch_loops))
     with TCPServer(("127.0.0.1", 0), handler, strategy=strategy) as server:
         server.grace_period = GRACE_PERIOD

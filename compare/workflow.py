@@ -7,10 +7,11 @@ import io
 import os
 import sys
 import time
+from collections.abc import Sequence
 
 from rich.console import Console
 
-from serverstrategy import strategies
+from serverstrategy import Strategy, strategies
 from serverstrategy.ownership import why_unsupported
 
 from .comparison import Entry, Plan, WorkloadResults, compare
@@ -57,9 +58,35 @@ def make_plan(options: Options) -> Plan:
 
 
 def _entry(text: str) -> Entry:
-    strategy = strategies.parse(text)
+    # The module of somebody else's strategy may print when it is imported.
+    with contextlib.redirect_stdout(sys.stderr):
+        strategy = strategies.parse(text, allow_import=True)
+        expression = _expression(strategy, text)
     reason = why_unsupported(strategy)  # the platform has no fork, say
-    return Entry(repr(strategy), failure=reason and f"cannot run here: {reason}")
+    return Entry(expression, failure=reason and f"cannot run here: {reason}")
+
+
+def _expression(strategy: Strategy, text: str) -> str:
+    """What is shown for `strategy`, and builds it in the server's process.
+
+    That is its `repr`, which tells the defaults too; but the text as typed where the `repr` does
+    not build the same: it names no module, say.
+    """
+    try:
+        again = strategies.parse(repr(strategy))
+    except (ValueError, OSError):
+        return text.strip()
+    return repr(strategy) if _classes(again) == _classes(strategy) else text.strip()
+
+
+def _classes(strategy: Strategy) -> Sequence[type[Strategy]]:
+    """The class of a strategy, and those of the strategies that it keeps, at any depth."""
+    found = [strategy]
+    for each in found:
+        for value in getattr(each, "__dict__", {}).values():
+            parts = value if isinstance(value, list | tuple) else [value]
+            found += [part for part in parts if isinstance(part, Strategy) and part not in found]
+    return [type(each) for each in found]
 
 
 def _measure(plan: Plan, options: Options, file: RecordFile | None) -> int:
