@@ -13,7 +13,7 @@ from .service_actions import is_overridden
 from .shortage import Shortage
 from .stop_signal import StopSignal
 from .strategy import Server, Strategy, Watched
-from .waiter import Waiter
+from .waiter import Wait, Waiter
 
 
 class AcceptingState(Protocol):
@@ -49,6 +49,10 @@ class Acceptor:
 
     Opens two file descriptors; `close` gives them back.
 
+    Args:
+        server: asks the strategy for room, and accepts.
+        wait: see `Waiter`.
+
     Attributes:
         thread: the identifier of the thread that accepts.
 
@@ -56,10 +60,10 @@ class Acceptor:
         OSError: no file descriptor is left (EMFILE, ENFILE).
     """
 
-    def __init__(self, server: AcceptingServer) -> None:
+    def __init__(self, server: AcceptingServer, wait: Wait | None = None) -> None:
         self.thread = threading.get_ident()
         self._server = server
-        self._waiter = Waiter()
+        self._waiter = Waiter(wait)
         self._watching: dict[int, Watched] = {}
         self._listener = -1
 

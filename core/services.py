@@ -12,6 +12,7 @@ from .in_flight import InFlight
 from .service_actions import ServiceActions
 from .stop_signal import StopSignal
 from .strategy import Strategy, Watched
+from .waiter import Wait
 
 _logger = logging.getLogger("serverstrategy")
 
@@ -63,10 +64,10 @@ class Services(Handling):
         """The connections that this process handles."""
         return self._serverstrategy.in_flight
 
-    def accept_until_stopped(self, stop: StopSignal) -> None:
+    def accept_until_stopped(self, stop: StopSignal, wait: Wait | None = None) -> None:
         """See `Server.accept_until_stopped`."""
         serving = self._serverstrategy.serving
-        with serving.acceptor(self) as acceptor:  # type: ignore[arg-type]
+        with serving.acceptor(self, wait) as acceptor:  # type: ignore[arg-type]
             acceptor.run(stop, serving.poll_interval)
 
     def mark_serving(self) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from .acceptor import AcceptingServer, Acceptor
 from .in_flight import InFlight
 from .stop_signal import StopSignal
+from .waiter import Wait
 
 UNKNOWN_THREAD = -1
 """Stands for a thread that serves, of which the identifier is not known yet."""
@@ -165,13 +166,13 @@ class Serving:
         return any(each.thread == me for each in (*self._acceptors, *self._callers))
 
     @contextmanager
-    def acceptor(self, server: AcceptingServer) -> Iterator[Acceptor]:
-        """An acceptor for one `accept_until_stopped`.
+    def acceptor(self, server: AcceptingServer, wait: Wait | None) -> Iterator[Acceptor]:
+        """An acceptor for one `accept_until_stopped`, which waits by `wait`.
 
         Raises:
             OSError: no file descriptor is left.
         """
-        acceptor = Acceptor(server)
+        acceptor = Acceptor(server, wait)
         self._acceptors.add(acceptor)
         try:
             yield acceptor

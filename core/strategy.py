@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from .in_flight import InFlight
     from .stop_signal import StopSignal
+    from .waiter import Wait
 
 
 class Watched(Protocol):
@@ -43,17 +44,26 @@ class Server(Protocol):
         """The listener's descriptor."""
         raise NotImplementedError
 
-    def accept_until_stopped(self, stop: StopSignal) -> None:
+    def accept_until_stopped(self, stop: StopSignal, wait: Wait | None = None) -> None:
         """Accept, one connection at a time, until `stop` is heard.
 
         Asks the strategy's `ready` before each accept and waits, without ticking, while it says
         no. Several threads may call this at the same time.
+
+        Args:
+            stop: ends it.
+            wait: for a strategy with an event loop: blocks, while the loop runs, until one of the
+                descriptors in its first argument is readable, for at most the seconds in its
+                second (None: for ever), and returns those that are. What it raises goes through.
+                By default a system call blocks the thread.
         """
 
     def accept_one(self) -> None:
         """Accept one connection if there is one and `ready` says yes; never waits for either.
 
-        For a strategy with a loop of its own, which waits for the listener itself.
+        It does not tell which. Who waits for the listener himself must leave it alone while there
+        is no room, or he spins: `accept_until_stopped` with a `wait` does that, and hears when
+        room has come back.
         """
 
     def mark_serving(self) -> None:

@@ -9,12 +9,19 @@ import signal
 import socket
 import threading
 import weakref
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 
 # A poll set needs no descriptor of its own, and one system call where epoll needs two.
 _Selector: type[selectors.BaseSelector] = getattr(
     selectors, "PollSelector", selectors.SelectSelector
 )
+
+Wait = Callable[[Sequence[int], float | None], Iterable[int]]
+"""Blocks until one of these descriptors is readable, at most so many seconds (None: for ever).
+
+Returns those that are. It may return early, with none.
+"""
 
 _signal_fd = -1
 
@@ -30,11 +37,15 @@ class Waiter:
     Opens two file descriptors; `close` gives them back, and so does its end, without a warning:
     the application that drops a server knows nothing of them.
 
+    Args:
+        wait: waits in the place of the system call, as an event loop has it.
+
     Raises:
         OSError: no file descriptor is left (EMFILE, ENFILE).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wait: Wait | None = None) -> None:
+        self._wait = wait
         self._receiver, self._sender = socket.socketpair()
         # Not `__del__`, which may come after the warnings of the two sockets, where all of them
         # are collected at the same time; this keeps them until the waiter is gone.
@@ -67,7 +78,10 @@ class Waiter:
             The watched descriptors that are readable, at end of file or closed. Empty after a
             wake-up, a signal or the timeout.
         """
-        ready = {key.fd for key, _ in self._selector.select(timeout)}
+        if self._wait is None:
+            ready = {key.fd for key, _ in self._selector.select(timeout)}
+        else:
+            ready = set(self._wait([self._own, *self._watched], timeout))
         if self._own in ready:
             ready.discard(self._own)
             with contextlib.suppress(OSError):
