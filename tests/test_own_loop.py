@@ -109,6 +109,16 @@ def test_the_listener_is_left_alone_while_there_is_no_room() -> None:
             assert echo(second)
 
 
+def test_room_that_comes_back_by_itself_is_told(strategy: OwnLoop) -> None:
+    strategy.limit = 0
+    with serving(strategy) as server, connect(server) as client:
+        assert server.fileno() not in strategy.next_wait()[0]
+        strategy.limit = 1
+        server.in_flight.pass_on()
+        assert server.fileno() in strategy.next_wait()[0]
+        assert echo(client)
+
+
 def test_a_loop_that_returns_early_is_asked_again(strategy: OwnLoop) -> None:
     answers: list[list[int] | None] = [[], [], None]
     strategy.answer = lambda: answers.pop(0) if answers else None
