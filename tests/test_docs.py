@@ -8,14 +8,10 @@ import socket
 import subprocess
 import sys
 import textwrap
-import threading
 from pathlib import Path
-from typing import Any
 from urllib.request import urlopen
 
 import pytest
-
-from serverstrategy import StreamRequestHandler, TCPServer
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -67,28 +63,6 @@ def test_the_example_of_adopt_serves(tmp_path: Path) -> None:
 
 def test_the_example_of_parse_holds() -> None:
     exec(blocks(ROOT / "README.md")[1], {})
-
-
-def test_the_strategy_of_the_contract_page_works() -> None:
-    *_, thread_each, limit = blocks(ROOT / "docs" / "contract.md")
-    names: dict[str, Any] = {}
-    exec(thread_each + "\n" + limit, names)
-
-    class Echo(StreamRequestHandler):
-        def handle(self) -> None:
-            self.wfile.write(self.rfile.readline())
-
-    server = TCPServer(("127.0.0.1", 0), Echo, strategy=names["ThreadEach"]())
-    with server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        clients = [socket.create_connection(server.server_address, 20) for _ in range(3)]
-        for client in clients:
-            client.sendall(b"hello\n")
-            assert client.recv(100) == b"hello\n"
-            client.close()
-        server.shutdown()
-        thread.join()
 
 
 def test_the_layers_of_the_page_on_choosing_can_be_built() -> None:

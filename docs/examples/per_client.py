@@ -14,6 +14,7 @@ class PerClientLimit(Strategy):
         self.multithread = inner.multithread
         self.multiprocess = inner.multiprocess
         self.datagrams = inner.datagrams
+        self.unsupported = inner.unsupported
 
     def serve(self, server: Server, stop: StopSignal) -> None:
         self.inner.serve(server, stop)
