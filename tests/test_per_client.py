@@ -60,7 +60,7 @@ def test_surplus_connections_of_a_client_are_closed(strategy: str) -> None:
             probe.expect("handling")
         assert probe.count("handling") == 3
         first.close()
-        assert wait_until(lambda: probe.ask("echo hi") == "hi"), "a place that is free is taken"
+        assert wait_until(lambda: probe.answers()), "a place that is free is taken"
         assert second.ask("echo still") == "still"
         second.close()
         probe.stop()
@@ -71,10 +71,15 @@ def test_surplus_connections_of_a_client_are_closed(strategy: str) -> None:
 @some
 def test_an_error_gives_its_place_back(strategy: str) -> None:
     with probing(strategy, hooks=["process_request_raises"]) as probe:
-        for _ in range(5):
-            with probe.client() as client:
-                assert client.ask("raise ValueError") is None
-        assert wait_until(lambda: probe.ask("echo hi") == "hi")
+
+        def has_failed_often() -> bool:
+            # A place is free a moment after the end of file: it may be refused.
+            with contextlib.suppress(OSError):
+                probe.ask("raise ValueError")
+            return probe.log().count("ValueError: as the client wished") >= 5
+
+        assert wait_until(has_failed_often)
+        assert wait_until(lambda: probe.answers())
         probe.stop()
 
 
@@ -155,7 +160,7 @@ def test_the_peers_of_a_unix_socket_without_a_path_are_one_client(path: Path) ->
         with probe.client() as first:
             assert first.ask("echo hi") == "hi"
             assert probe.client().receive() is None
-        assert wait_until(lambda: probe.ask("echo hi") == "hi")
+        assert wait_until(lambda: probe.answers())
         probe.stop()
 
 
