@@ -13,6 +13,10 @@ _COMMANDS = {
         "serverstrategy.compare.command",
         "compare the strategies on real connections, on this machine",
     ),
+    "check": (
+        "serverstrategy.strategies.check_command",
+        "check a strategy against the contract, clause by clause",
+    ),
     "strategies": (
         "serverstrategy.strategies.command",
         "list the strategies, also those of installed packages",
@@ -23,6 +27,7 @@ _EXAMPLES = """\
 examples:
   serverstrategy strategies
   serverstrategy compare
+  serverstrategy check 'mypackage:MyStrategy(3)'
   serverstrategy compare --strategy 'Prefork(4, ThreadPool(8))' --workload wait
 """
 

@@ -1,0 +1,61 @@
+"""The client's side of a connection to a server that is checked."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from types import TracebackType
+from typing import Self
+
+
+class Client:
+    """One connection: lines there, lines back.
+
+    Args:
+        address: where the server listens.
+        patience: how long to wait for anything, in seconds.
+    """
+
+    def __init__(self, address: tuple[str, int], patience: float) -> None:
+        self._socket = socket.create_connection(address, patience)
+        self._reader = self._socket.makefile("rb")
+        self.port: int = self._socket.getsockname()[1]
+
+    def send(self, line: str, *, and_end: bool = False) -> None:
+        """Send one line, and the end of file if it is the last one."""
+        # OSError: the server has closed it, which the next `receive` tells.
+        with contextlib.suppress(OSError):
+            self._socket.sendall(line.encode() + b"\n")
+            if and_end:
+                self._socket.shutdown(socket.SHUT_WR)
+
+    def receive(self) -> str:
+        """The next line; "the end of file" or "nothing" (within the patience) instead of one."""
+        try:
+            line = self._reader.readline()
+        except TimeoutError:
+            return "nothing"
+        except OSError:
+            return "the end of file"
+        return line.decode().rstrip("\n") if line else "the end of file"
+
+    def ask(self, line: str) -> str:
+        """Send a line and receive one."""
+        self.send(line)
+        return self.receive()
+
+    def close(self) -> None:
+        """Close this side."""
+        self._reader.close()
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

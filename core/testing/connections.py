@@ -1,0 +1,208 @@
+"""What becomes of each connection."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections import Counter
+
+from .clause import Setting, clause
+from .outcome import BrokenError, NotApplicableError
+from .stage import Stage, starts_fail
+from .trial import MANY, QUIET, Trial
+
+_CONNECTIONS = 40
+_AT_A_TIME = 8
+
+
+@clause
+def each_connection_is_handled_once(setting: Setting) -> None:
+    """Complete_request runs exactly once for each connection that was accepted."""
+    with setting.trial() as trial:
+        for _ in range(0, _CONNECTIONS, _AT_A_TIME):
+            clients = trial.clients(_AT_A_TIME)
+            for client in clients:
+                client.send("echo hello", and_end=True)
+            for client in clients:
+                reply = client.receive()
+                if reply != "hello":
+                    raise BrokenError(f"a connection got {reply} instead of its answer")
+        trial.end()
+        times = Counter(event["port"] for event in trial.events.select("begin"))
+        twice = sum(number > 1 for number in times.values())
+        if twice:
+            raise BrokenError(f"{twice} of {_CONNECTIONS} connections were handled more than once")
+        if len(times) < _CONNECTIONS:
+            raise BrokenError(f"only {len(times)} of {_CONNECTIONS} connections were handled")
+
+
+@clause
+def each_connection_is_closed(setting: Setting) -> None:
+    """A connection is closed when its handler has ended, also by an error."""
+    with setting.trial() as trial:
+        for command in ("quit", "raise ValueError"):
+            client = trial.client()
+            client.send(command)
+            replies = [client.receive()]
+            if command == "quit":
+                replies.append(client.receive())
+            if replies[-1] != "the end of file":
+                raise BrokenError(f"after {command!r}, the client got {replies[-1]}")
+
+
+@clause
+def connections_stay_open_while_handled(setting: Setting) -> None:
+    """A connection is not closed before its handler has ended."""
+    with setting.trial() as trial:
+        client = trial.check_echo()
+        trial.events.wait_until_quiet(QUIET, setting.patience)
+        reply = client.ask("echo again")
+        if reply != "again":
+            raise BrokenError(f"in the middle of its dialogue, a client got {reply}")
+
+
+@clause
+def errors_are_reported(setting: Setting) -> None:
+    """An error of a handler goes to handle_error, and costs its own connection only."""
+    with setting.trial() as trial:
+        client = trial.client()
+        client.send("raise ValueError")
+        client.receive()
+        if not trial.events.wait(lambda: trial.events.select("handle_error"), setting.patience):
+            raise BrokenError("handle_error was not called")
+        trial.check_echo()
+
+
+@clause
+def errors_are_reported_where_they_are_caught(setting: Setting) -> None:
+    """Handle_error is called inside the except clause: sys.exc_info() tells the error."""
+    with setting.trial() as trial:
+        client = trial.client()
+        client.send("raise ValueError")
+        client.receive()
+        error = trial.expect("handle_error", port=client.port)["error"]
+        if error != "ValueError":
+            raise BrokenError(f"there, sys.exc_info() told {error} instead of ValueError")
+
+
+@clause
+def base_exceptions_cost_one_connection(setting: Setting) -> None:
+    """SystemExit in a handler costs neither the server nor a place: as many fit in as before."""
+    with setting.trial() as trial:
+        inside, outside = trial.fill()
+        _refuse_own_thread(trial)
+        for client in (*inside, *outside):
+            client.close()
+        for name in ("SystemExit", "Unusual") * (len(inside) // 2 + 1):
+            client = trial.client()
+            client.send(f"raise {name}")
+            if (reply := client.receive()) != "the end of file":
+                raise BrokenError(f"after {name} in its handler, a client got {reply}")
+        clients = trial.clients(MANY)
+        for client in clients:
+            client.send("echo hello")
+        ports = {client.port for client in clients}
+
+        def handled() -> int:
+            return len(ports & trial.events.ports("begin"))
+
+        if not trial.events.wait(lambda: handled() >= len(inside), setting.patience):
+            raise BrokenError(f"before, {len(inside)} connections fit in; afterwards {handled()}")
+
+
+def _refuse_own_thread(trial: Trial) -> None:
+    begun = trial.events.select("begin")
+    if all(event["main"] and event["pid"] == trial.pid for event in begun):
+        raise NotApplicableError("the handlers run in the thread that calls serve_forever")
+
+
+@clause
+def a_failed_start_gives_the_connection_back(setting: Setting) -> None:
+    """Where no thread or process can be started, process_request raises, and nothing is kept."""
+
+    def program(stage: Stage) -> None:
+        server = stage.build(stage.make())
+
+        def fail() -> None:
+            starts_fail(wanted=True)
+            stage.on_signal = succeed
+            stage.events.tell("failing")
+
+        def succeed() -> None:
+            starts_fail(wanted=False)
+            stage.events.tell("starting")
+
+        stage.on_signal = fail
+        stage.serve(server)
+        stage.close(server)
+
+    with setting.trial(program) as trial:
+        trial.check_echo().close()
+        trial.signal(signal.SIGUSR2)
+        trial.expect("failing")
+        clients = trial.clients(MANY)
+        for client in clients:
+            client.send("echo hello")
+        trial.events.wait_until_quiet(QUIET, setting.patience)
+        failed = trial.events.ports("failed")
+        for client in clients:
+            if client.port in failed and (reply := client.receive()) != "the end of file":
+                raise BrokenError(f"process_request raised, and the client got {reply}")
+        trial.signal(signal.SIGUSR2)
+        trial.expect("starting")
+        handed = trial.events.ports("handed") - failed
+        for client in clients:
+            if client.port in handed and client.receive() not in ("hello", "the end of file"):
+                raise BrokenError(
+                    "no thread or process could be started for a connection, process_request did "
+                    "not raise, and the connection was neither handled nor closed"
+                )
+            client.close()
+        trial.check_echo()
+
+
+@clause
+def handle_request_handles_one(setting: Setting) -> None:
+    """A server that nobody serves handles one connection for each call of handle_request."""
+
+    def program(stage: Stage) -> None:
+        server = stage.build(stage.make())
+        for _ in range(2):
+            server.handle_request()
+        stage.close(server)
+
+    with setting.trial(program) as trial:
+        for _ in range(2):
+            client = trial.client()
+            if (reply := client.ask("echo hello")) != "hello":
+                raise BrokenError(f"a connection got {reply} instead of its answer")
+            client.close()
+        trial.wait_for_the_end()
+
+
+@clause
+def datagrams_are_answered(setting: Setting) -> None:
+    """Each datagram of a datagram server is handled once."""
+    if not setting.ask(lambda strategy: strategy.datagrams):
+        raise NotApplicableError("it says datagrams = False")
+
+    def program(stage: Stage) -> None:
+        server = stage.build(stage.make(), datagrams=True)
+        stage.serve(server)
+        stage.close(server)
+
+    with setting.trial(program) as trial, socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.settimeout(setting.patience)
+        client.connect(trial.address)
+        for number in range(10):
+            client.send(f"hello {number}".encode())
+            try:
+                reply = client.recv(100).decode()
+            except OSError as error:
+                raise BrokenError(f"a datagram was not answered: {error}") from None
+            if reply != f"hello {number}":
+                raise BrokenError(f"the answer to 'hello {number}' was {reply!r}")
+        trial.end()
+        handled = len(trial.events.select("begin"))
+        if handled != 10:
+            raise BrokenError(f"10 datagrams were handled {handled} times")

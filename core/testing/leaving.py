@@ -1,0 +1,171 @@
+"""What is there before, and must not be there afterwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from .clause import Setting, clause
+from .outcome import BrokenError, NotApplicableError
+from .stage import Belongings, Stage
+from .trial import QUIET
+
+
+@clause
+def constructor_starts_nothing(setting: Setting) -> None:
+    """A constructor starts no thread and no process, and opens no descriptor."""
+
+    def program(stage: Stage) -> None:
+        stage.make()  # what it imports may open things, and keep them
+        before = Belongings()
+        strategy = stage.make()
+        stage.events.tell("constructed", new=before.new(), text=repr(strategy))
+
+    with setting.trial(program) as trial:
+        _check(trial.expect("constructed")["new"], "the constructor has started or opened")
+
+
+@clause
+def repr_is_the_expression(setting: Setting) -> None:
+    """The repr of a strategy is the expression that builds it; it keeps each argument's name."""
+    name, text = setting.ask(lambda strategy: (type(strategy).__name__, repr(strategy)))
+    if not (text.startswith(f"{name}(") and text.endswith(")")):
+        raise BrokenError(f"the repr is {text}")
+
+
+@clause
+def no_descriptor_is_left(setting: Setting) -> None:
+    """After server_close no descriptor is open that was not open before."""
+    _check_left(setting, "descriptors")
+
+
+@clause
+def no_thread_is_left(setting: Setting) -> None:
+    """After server_close no thread runs that did not run before."""
+    _check_left(setting, "threads")
+
+
+@clause
+def no_child_is_left(setting: Setting) -> None:
+    """After server_close no process is left, neither one that runs nor a zombie."""
+    _check_left(setting, "children")
+
+
+def _check_left(setting: Setting, kind: str) -> None:
+    def program(stage: Stage) -> None:
+        strategy = stage.make()
+        before = Belongings()
+        server = stage.build(strategy)
+        stage.serve(server)
+        server.server_close()
+        stage.events.tell("left", left=before.left())
+        stage.events.tell("closed")
+
+    with setting.trial(program) as trial:
+        for _ in range(3):
+            inside, outside = trial.fill(4)
+            for client in (*inside, *outside):
+                client.close()
+        trial.check_echo().close()
+        trial.stop()
+        left = trial.expect("left")["left"]
+        _check({kind: left[kind]}, "after server_close there are")
+        trial.wait_for_the_end()
+
+
+def _check(new: dict[str, list[str]], words: str) -> None:
+    if any(new.values()):
+        found = "; ".join(f"{kind}: {', '.join(each)}" for kind, each in new.items() if each)
+        raise BrokenError(f"{words} {found}")
+
+
+@clause
+def children_leave_the_listener(setting: Setting) -> None:
+    """While server_close waits for handlers, nobody listens: no child has kept the listener."""
+    with setting.trial() as trial:
+        inside, outside = trial.fill(4)
+        for client in outside:
+            client.close()
+        trial.stop()
+        if not trial.events.wait(lambda: trial.events.select("closing"), setting.patience / 4):
+            begun = trial.events.select("begin")
+            if all(event["main"] and event["pid"] == trial.pid for event in begun):
+                raise NotApplicableError("the handlers run in the thread that calls serve_forever")
+        if not trial.events.wait(trial.refuses, setting.patience):
+            raise BrokenError(
+                "the server is being closed, and while a handler runs, a process still listens"
+            )
+        for client in inside:
+            if (reply := client.ask("echo late")) != "late":
+                raise BrokenError(f"while server_close waits, a handled connection got {reply}")
+
+
+@clause
+def children_of_the_application_are_left_alone(setting: Setting) -> None:
+    """A strategy waits for its own children only: the application gets the status of its own."""
+
+    def program(stage: Stage) -> None:
+        server = stage.build(stage.make())
+        pid = os.fork()
+        if pid == 0:
+            os._exit(7)
+        stage.serve(server)
+        stage.close(server)
+        try:
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        except ChildProcessError:
+            status = -1
+        stage.events.tell("own child", status=status)
+
+    with setting.trial(program) as trial:
+        for _ in range(5):
+            trial.check_echo().close()
+            trial.events.wait_until_quiet(QUIET / 10, setting.patience)
+        trial.stop()
+        if (status := trial.expect("own child")["status"]) != 7:
+            raise BrokenError(
+                "somebody else has reaped it" if status == -1 else f"the status was {status}, not 7"
+            )
+
+
+@clause
+def it_serves_again_after_a_shutdown(setting: Setting) -> None:
+    """After shutdown, serve_forever of the same server can be called again."""
+
+    def program(stage: Stage) -> None:
+        server = stage.build(stage.make())
+        stage.serve(server)
+        stage.serve(server)
+        stage.close(server)
+
+    _check_twice(setting, program)
+
+
+@clause
+def it_serves_another_server_after_the_close(setting: Setting) -> None:
+    """After server_close, the strategy can be given to another server."""
+
+    def program(stage: Stage) -> None:
+        strategy = stage.make()
+        for _ in range(2):
+            server = stage.build(strategy)
+            stage.serve(server)
+            server.server_close()
+        stage.events.tell("closed")
+
+    _check_twice(setting, program)
+
+
+def _check_twice(setting: Setting, program: Callable[[Stage], None]) -> None:
+    with setting.trial(program) as trial:
+        trial.check_echo().close()
+        trial.stop()
+        trial.expect("returned")
+        servers = trial.events.select("listening")
+        trial.events.wait(lambda: len(trial.events.select("listening")) > len(servers), QUIET)
+        try:
+            trial.check_echo().close()
+            trial.check_echo().close()
+        except BrokenError as broken:
+            raise BrokenError(f"the second time, {broken}") from None
+        trial.end()

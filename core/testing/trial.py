@@ -1,0 +1,251 @@
+"""One run of a server with the strategy that is checked, as its clients see it."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import socket
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from serverstrategy.strategy import Strategy
+
+from .client import Client
+from .events import Events
+from .outcome import BrokenError
+from .stage import Stage
+
+QUIET = 0.3
+"""For how long nothing must happen until nothing more is expected, in seconds."""
+
+MANY = 16
+"""How many connections try the limit of a strategy."""
+
+Program = Callable[[Stage], None]
+
+
+class Trial:
+    """A process that runs `program` with a server, forked from this one.
+
+    The clients stay in this process, since a server that forks would hand their descriptors on.
+
+    Args:
+        make: builds the strategy, in the new process.
+        program: what the new process does.
+        patience: how long to wait for what must come, in seconds.
+    """
+
+    def __init__(self, make: Callable[[], Strategy], program: Program, patience: float) -> None:
+        self.patience = patience
+        self.events = Events()
+        self._clients: list[Client] = []
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `__exit__`
+        self._life, life = os.pipe()
+        with warnings.catch_warnings():
+            # Python 3.12 warns of a fork beside threads: those of whoever runs the tests.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.pid = os.fork()
+        if self.pid == 0:
+            self._play(make, program)
+        os.close(life)
+
+    def _play(self, make: Callable[[], Strategy], program: Program) -> NoReturn:
+        status = 1
+        try:
+            os.setsid()
+            gc.freeze()
+            for number in (signal.SIGINT, signal.SIGALRM):
+                signal.signal(number, signal.SIG_DFL)
+            os.close(self._life)
+            for fd in (1, 2):
+                os.dup2(self._log.fileno(), fd)
+            program(Stage(make, self.events))
+            status = 0
+        except BaseException:  # noqa: BLE001 - told to whoever waits
+            self.events.tell("crashed", traceback=traceback.format_exc())
+        finally:
+            os._exit(status)
+
+    def expect(self, event: str, **fields: Any) -> dict[str, Any]:
+        """Wait for an event, and return the first such one.
+
+        Raises:
+            BrokenError: it does not come.
+        """
+
+        def is_over() -> bool:
+            return bool(self.events.select(event, **fields) or self.events.select("crashed"))
+
+        self.events.wait(is_over, self.patience)
+        for found in self.events.select(event, **fields):
+            return found
+        for crash in self.events.select("crashed"):
+            raise BrokenError(f"it failed: {crash['traceback'].rstrip()}")
+        what = _WORDS.get(event, event)
+        raise BrokenError(f"within {self.patience:g} s it was not seen that {what}{self._told()}")
+
+    def client(self) -> Client:
+        """A new connection, which is closed at the end."""
+        try:
+            client = Client(self.address, self.patience)
+        except OSError as error:
+            raise BrokenError(f"a client could not connect: {error}{self._told()}") from None
+        self._clients.append(client)
+        return client
+
+    def clients(self, number: int) -> list[Client]:
+        """So many new connections."""
+        return [self.client() for _ in range(number)]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the newest server listens."""
+        self.expect("listening")
+        host, port = self.events.select("listening")[-1]["address"]
+        return host, port
+
+    def check_echo(self, client: Client | None = None) -> Client:
+        """Have a connection, by default a new one, answered; leave it open.
+
+        Raises:
+            BrokenError: it is not answered.
+        """
+        client = client or self.client()
+        reply = client.ask("echo hello")
+        if reply != "hello":
+            raise BrokenError(f"a connection got {reply} instead of its answer{self._told()}")
+        return client
+
+    def fill(self, number: int = MANY) -> tuple[list[Client], list[Client]]:
+        """Open so many connections and hold them; return those that are handled, and the others."""
+        clients = self.clients(number)
+        for client in clients:
+            client.send("echo hello")
+        ports = {client.port for client in clients}
+        self.events.wait(lambda: ports & self.events.ports("begin"), self.patience)
+        if not ports <= self.events.ports("begin"):
+            self.events.wait_until_quiet(QUIET, self.patience)
+        begun = self.events.ports("begin")
+        inside = [client for client in clients if client.port in begun]
+        if not inside:
+            raise BrokenError(f"none of {number} connections was handled{self._told()}")
+        for client in inside:
+            if (reply := client.receive()) != "hello":
+                raise BrokenError(f"a connection got {reply} instead of its answer{self._told()}")
+        return inside, [client for client in clients if client.port not in begun]
+
+    def stop(self) -> None:
+        """Have the server's `shutdown` called by a signal handler in its main thread."""
+        self.signal(signal.SIGTERM)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the server's process."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def end(self) -> None:
+        """Stop the server, and wait until it is closed and all its processes have ended.
+
+        Raises:
+            BrokenError: it takes too long.
+        """
+        self.stop()
+        self.wait_for_the_end()
+
+    def wait_for_the_end(self) -> None:
+        """Wait until all processes of the server have ended.
+
+        Raises:
+            BrokenError: it takes too long.
+        """
+        if not self.events.select("closed"):
+            self.expect("closed")
+        if not select.select([self._life], [], [], self.patience)[0]:
+            raise BrokenError(f"a process of the server goes on after it was closed{self._told()}")
+
+    def refuses(self) -> bool:
+        """Whether nobody listens."""
+        try:
+            socket.create_connection(self.address, self.patience).close()
+        except OSError:
+            return True
+        return False
+
+    def cpu_seconds(self) -> float | None:
+        """The processor time that its processes have used so far; None: it cannot be seen here."""
+        if not Path("/proc/self/stat").exists():
+            return None
+        ticks = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                fields = stat.read_text().rpartition(")")[2].split()
+                if int(fields[3]) == self.pid:  # proc(5): the session
+                    ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def _told(self) -> str:
+        """What the server's processes have printed, and how `serve_forever` has returned."""
+        told = ""
+        for returned in self.events.select("returned"):
+            told += f"; serve_forever has returned{returned['error'] and ': ' + returned['error']}"
+        size = os.fstat(self._log.fileno()).st_size
+        printed = os.pread(self._log.fileno(), 2000, max(0, size - 2000)).decode(errors="replace")
+        return told + (f"; it printed:\n{printed.rstrip()}" if printed else "")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for client in self._clients:
+            client.close()
+        try:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        finally:
+            os.close(self._life)
+            self.events.close()
+            self._log.close()
+
+
+_WORDS = {
+    "closed": "server_close returned",
+    "returned": "serve_forever returned",
+    "drained": "drain returned",
+    "listening": "the server was built",
+}
+
+
+@contextlib.contextmanager
+def serving(make: Callable[[], Strategy], patience: float) -> Iterator[Trial]:
+    """A trial of a server that serves until `stop`, and closes then."""
+    with Trial(make, serve_and_close, patience) as trial:
+        yield trial
+
+
+def serve_and_close(stage: Stage) -> None:
+    """Build a server, serve until the stop, close."""
+    server = stage.build(stage.make())
+    stage.serve(server)
+    stage.close(server)
+
+
+def elapsed(since: float) -> str:
+    """How long ago it was, in words."""
+    return f"{time.monotonic() - since:.2f} s"
