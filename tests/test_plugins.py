@@ -83,7 +83,7 @@ def test_a_package_is_imported_only_when_its_strategy_is_named(pools: Path) -> N
 def test_a_wrong_name_is_told_with_the_strategies_of_others(pools: Path) -> None:
     said = message("pol(3)")
     assert "(did you mean 'Pool'?)" in said
-    assert said.endswith("Forking, Prefork, Deep, Made, Pool")
+    assert said.endswith("Forking, Prefork, Limit, PerClient, Fallback, Deep, Made, Pool")
 
 
 def test_a_package_that_is_installed_later_is_found(site: Path) -> None:

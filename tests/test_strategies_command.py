@@ -16,7 +16,8 @@ from distributions import GROUP, POOLS, install
 from serverstrategy.strategies._columns import columns
 from serverstrategy.strategies.command import main
 
-NAMES = ["Synchronous", "Threaded", "ThreadPool", "Forking", "Prefork"]
+BASIC = ["Synchronous", "Threaded", "ThreadPool", "Forking", "Prefork"]
+NAMES = [*BASIC, "Limit", "PerClient", "Fallback"]
 QUICK = ("--workload", "echo", "--duration", "0.05", "--rounds", "1", "--concurrency", "2")
 
 

@@ -14,7 +14,7 @@ from . import connections, leaving, nesting, room, stopping  # noqa: F401
 from .clause import CLAUSES, Clause, Make
 from .outcome import BrokenClauseError, ContractError, Outcome
 
-PATIENCE = 10.0
+PATIENCE = 5.0
 """How long a check waits for what must come, in seconds: long, for a loaded machine."""
 
 

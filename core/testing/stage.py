@@ -18,8 +18,8 @@ from serverstrategy.strategy import Strategy
 
 from .events import Events
 
-# How long what was told to end may take until it is gone, in seconds.
-_AFTERMATH = 2.0
+AFTERMATH = 2.0
+"""How long what was told to end may take until it is gone, in seconds."""
 
 _FOLDERS = (Path("/proc/self/fd"), Path("/dev/fd"))
 
@@ -168,13 +168,13 @@ class Belongings:
         children = _children(self._children)
         return {
             "descriptors": sorted(_descriptors() - self._descriptors),
-            "threads": [repr(each) for each in set(threading.enumerate()) - self._threads],
+            "threads": sorted(map(repr, set(threading.enumerate()) - self._threads)),
             "children": children,
         }
 
     def left(self) -> dict[str, list[str]]:
         """What has come since and stays, although it gets a moment to go."""
-        deadline = time.monotonic() + _AFTERMATH
+        deadline = time.monotonic() + AFTERMATH
         while any((new := self.new()).values()) and time.monotonic() < deadline:
             time.sleep(0.01)
         return new

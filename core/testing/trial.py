@@ -70,8 +70,8 @@ class Trial:
                 os.dup2(self._log.fileno(), fd)
             program(Stage(make, self.events))
             status = 0
-        except BaseException:  # noqa: BLE001 - told to whoever waits
-            self.events.tell("crashed", traceback=traceback.format_exc())
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits
+            self.events.tell("crashed", error="".join(traceback.format_exception_only(error)))
         finally:
             os._exit(status)
 
@@ -89,7 +89,7 @@ class Trial:
         for found in self.events.select(event, **fields):
             return found
         for crash in self.events.select("crashed"):
-            raise BrokenError(f"it failed: {crash['traceback'].rstrip()}")
+            raise BrokenError(f"it failed: {crash['error'].rstrip()}")
         what = _WORDS.get(event, event)
         raise BrokenError(f"within {self.patience:g} s it was not seen that {what}{self._told()}")
 
@@ -227,6 +227,7 @@ class Trial:
 _WORDS = {
     "closed": "server_close returned",
     "returned": "serve_forever returned",
+    "draining": "serve returned, so that drain could be asked",
     "drained": "drain returned",
     "listening": "the server was built",
 }
