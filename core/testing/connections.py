@@ -17,7 +17,7 @@ _AT_A_TIME = 8
 
 @clause
 def each_connection_is_handled_once(setting: Setting) -> None:
-    """Complete_request runs exactly once for each connection that was accepted."""
+    """`complete_request` runs exactly once for each connection that was accepted."""
     with setting.trial() as trial:
         for _ in range(0, _CONNECTIONS, _AT_A_TIME):
             clients = trial.clients(_AT_A_TIME)
@@ -75,7 +75,7 @@ def errors_are_reported(setting: Setting) -> None:
 
 @clause
 def errors_are_reported_where_they_are_caught(setting: Setting) -> None:
-    """Handle_error is called inside the except clause: sys.exc_info() tells the error."""
+    """`handle_error` is called inside the except clause: sys.exc_info() tells the error."""
     with setting.trial() as trial:
         client = trial.client()
         client.send("raise ValueError")

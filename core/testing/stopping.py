@@ -20,7 +20,7 @@ _TIMEOUT = 0.3
 
 @clause
 def serve_lasts_until_the_stop(setting: Setting) -> None:
-    """Serve returns when it was told to stop, not before."""
+    """`serve` returns when it was told to stop, not before."""
     with setting.trial() as trial:
         trial.check_echo().close()
         trial.check_echo().close()
@@ -31,7 +31,7 @@ def serve_lasts_until_the_stop(setting: Setting) -> None:
 
 @clause
 def serve_hears_the_stop(setting: Setting) -> None:
-    """Serve returns soon after the stop, whether the server is idle or full."""
+    """`serve` returns soon after the stop, whether the server is idle or full."""
     for is_full in (False, True):
         with setting.trial() as trial:
             trial.check_echo().close()
@@ -101,7 +101,7 @@ def serve_obeys_the_signal_it_was_given(setting: Setting) -> None:
 
 @clause
 def a_handler_may_shut_down(setting: Setting) -> None:
-    """Shutdown, called in a handler, returns there and stops the server."""
+    """`shutdown`, called in a handler, returns there and stops the server."""
     with setting.trial() as trial:
         client = trial.check_echo()
         if (reply := client.ask("shutdown")) != "called":
@@ -112,7 +112,7 @@ def a_handler_may_shut_down(setting: Setting) -> None:
 
 @clause
 def drain_waits_for_the_work(setting: Setting) -> None:
-    """Drain does not return before the handlers have ended."""
+    """`drain` does not return before the handlers have ended."""
     with _draining(setting, None) as trial:
         clients = _hold_in_drain(trial)
         trial.events.wait_until_quiet(QUIET, setting.patience)
@@ -122,7 +122,7 @@ def drain_waits_for_the_work(setting: Setting) -> None:
 
 @clause
 def drain_ends_with_the_work(setting: Setting) -> None:
-    """Drain returns True when the handlers have ended."""
+    """`drain` returns True when the handlers have ended."""
     with _draining(setting, None) as trial:
         for client in _hold_in_drain(trial):
             client.close()
@@ -133,7 +133,7 @@ def drain_ends_with_the_work(setting: Setting) -> None:
 
 @clause
 def drain_keeps_its_timeout(setting: Setting) -> None:
-    """Drain returns when its time is over, although handlers are running."""
+    """`drain` returns when its time is over, although handlers are running."""
     with _draining(setting, _TIMEOUT) as trial:
         _hold_in_drain(trial)
         if not trial.events.wait(lambda: trial.events.select("drained"), setting.patience):
@@ -142,7 +142,7 @@ def drain_keeps_its_timeout(setting: Setting) -> None:
 
 @clause
 def drain_tells_what_is_left(setting: Setting) -> None:
-    """Drain returns False when its time is over and handlers are running."""
+    """`drain` returns False when its time is over and handlers are running."""
     with _draining(setting, _TIMEOUT) as trial:
         _hold_in_drain(trial)
         answer = trial.expect("drained")["answer"]

@@ -1,0 +1,89 @@
+"""The contract kit: the strategies in the box keep the contract, and what does not is named."""
+
+from __future__ import annotations
+
+import unittest
+from typing import Any
+
+import pytest
+
+from probes import STRATEGIES
+from serverstrategy import Strategy
+from serverstrategy.strategies import Threaded, parse
+from serverstrategy.testing import (
+    BrokenClauseError,
+    ContractError,
+    check_strategy,
+    clause_names,
+    judge,
+    strategy_contract,
+)
+
+LAYERS = [
+    "Limit(3, Threaded())",
+    "PerClient(100, ThreadPool(3))",
+    "Prefork(2, Limit(3, Threaded()))",
+    "Fallback(Prefork(2, ThreadPool(4)), Synchronous())",
+]
+
+
+class DrainsAtOnce(Threaded):
+    def drain(self, server: Any, timeout: float | None) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("text", [*STRATEGIES, *LAYERS])
+def test_a_strategy_in_the_box_keeps_the_contract(text: str) -> None:
+    outcomes = check_strategy(lambda: parse(text))
+    assert [each.clause for each in outcomes] == list(clause_names())
+
+
+def test_the_broken_clause_is_named_with_what_was_seen_and_expected() -> None:
+    with pytest.raises(ContractError, match="drain_waits_for_the_work") as raised:
+        check_strategy(
+            DrainsAtOnce, clauses=["errors_are_reported", "drain_waits_for_the_work"], patience=2.0
+        )
+    (broken,) = raised.value.broken
+    assert broken.clause == "drain_waits_for_the_work"
+    assert broken.expected == "`drain` does not return before the handlers have ended"
+    assert broken.seen == "drain has returned while 4 handlers were running"
+
+
+def test_there_is_a_test_for_each_clause() -> None:
+    case = strategy_contract(DrainsAtOnce, patience=2.0)
+    assert issubclass(case, unittest.TestCase)
+    names = unittest.defaultTestLoader.getTestCaseNames(case)
+    assert sorted(names) == sorted(f"test_{name}" for name in clause_names())
+    result = unittest.TestResult()
+    for name in ("errors_are_reported", "nests_pass_on_all_questions", "drain_waits_for_the_work"):
+        case(f"test_{name}").run(result)
+    assert result.testsRun == 3
+    assert [reason for _, reason in result.skipped] == ["it nests no other strategy"]
+    ((_, failure),) = result.failures
+    assert BrokenClauseError.__name__ in failure
+
+
+def test_datagrams_that_a_strategy_cannot_handle_do_not_apply() -> None:
+    class Streams(Threaded):
+        datagrams = False
+
+    (outcome,) = check_strategy(Streams, clauses=["datagrams_are_answered"])
+    assert (outcome.result, outcome.details) == ("not applicable", "it says datagrams = False")
+
+
+def test_a_constructor_that_fails_is_no_pass() -> None:
+    def make() -> Strategy:
+        raise ValueError("no such device")
+
+    with pytest.raises(ContractError, match="ValueError: no such device"):
+        check_strategy(make, clauses=["repr_is_the_expression"])
+
+
+def test_a_strategy_instead_of_a_function_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"write lambda: Threaded\(\)"):
+        check_strategy(Threaded())  # type: ignore[arg-type]
+
+
+def test_an_unknown_clause_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is no clause 'other': they are each_"):
+        judge(Threaded, clauses=["other"])
