@@ -7,6 +7,7 @@ runs the commands on the page, and puts their output there.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import socket
@@ -46,6 +47,7 @@ class Command(NamedTuple):
             stderr=subprocess.STDOUT,
             check=False,
             cwd=folder,
+            env=os.environ | {"COLUMNS": "100"},
             text=True,
             timeout=55,
         )
