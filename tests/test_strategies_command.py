@@ -16,8 +16,8 @@ from distributions import GROUP, POOLS, install
 from serverstrategy.strategies._columns import columns
 from serverstrategy.strategies.command import main
 
-BASIC = ["Synchronous", "Threaded", "ThreadPool", "Forking", "Prefork"]
-NAMES = [*BASIC, "Limit", "PerClient", "Fallback"]
+NAMES = ["Synchronous", "Threaded", "ThreadPool", "Forking", "Prefork"]
+NAMES += ["Limit", "PerClient", "Fallback"]
 QUICK = ("--workload", "echo", "--duration", "0.05", "--rounds", "1", "--concurrency", "2")
 
 
@@ -85,10 +85,10 @@ def test_strategies_of_others_are_listed_and_what_is_wrong_with_some(site: Path)
     table, hidden, broken = done.stdout.split("\n\n")
     lines = table.splitlines()[1:]
     assert [line.split()[0] for line in lines] == [*NAMES, "Made", "Pool"]
-    assert re.match(r"Made +limit=5 +Makes one\. +some-pools 2\.1$", lines[5])
+    assert re.match(r"Made +limit=5 +Makes one\. +some-pools 2\.1$", lines[-2])
     assert re.match(
         r"Pool +size=3, \*, name='pool', inner=None +Handles connections in a pool\. +some-pools 2",
-        lines[6],
+        lines[-1],
     )
     assert (
         hidden
@@ -152,7 +152,7 @@ def test_the_list_is_there_for_programs_too(site: Path) -> None:
     }
     assert by_place["thief:Pool"]["state"] == "hidden"
     assert by_place["thief:Pool"]["reason"].endswith(": write thief:Pool")
-    assert [each["name"] for each in document["strategies"]][:5] == NAMES
+    assert [each["name"] for each in document["strategies"]][: len(NAMES)] == NAMES
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
