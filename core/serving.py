@@ -35,6 +35,8 @@ class Serving:
         self.signal = signal
         self.poll_interval = poll_interval
         self._in_flight = in_flight
+        # The system's thread, which greenlets share.
+        self._native_thread: int | None = None
         self._accepting = threading.Event()
         self._stop_is_wanted = False
         self._is_stopping = False
@@ -67,6 +69,7 @@ class Serving:
                 )
             entered.append(threading.get_ident())
             self.thread = threading.get_ident()
+            self._native_thread = threading.get_native_id()
         self.poll_interval = poll_interval
         # The signal first, the question second; `stop` does it the other way round. So whichever
         # comes first, one of the two sees the other, and neither takes a lock.
@@ -81,7 +84,7 @@ class Serving:
             stop.close()
         self._stop_is_wanted = self._is_stopping = False
         self._accepting.clear()
-        self.thread = None
+        self.thread = self._native_thread = None
         self._in_flight.poke()
 
     def begin_elsewhere(self, thread: int | None = None) -> None:
@@ -133,9 +136,13 @@ class Serving:
 
         That is when `serve_forever` has returned, or when every thread that accepts for it is
         busy with a handler: each of them asks for the stop before it accepts again. Returns at
-        once in the thread that serves and in a handler, which would wait for themselves.
+        once in the thread that serves and in a handler, which would wait for themselves; among
+        greenlets, in each of them, since a signal handler runs where none of them can wait.
         """
-        if self.thread != threading.get_ident() and not self._in_flight.is_here():
+        is_the_serving_one = (
+            self.thread == threading.get_ident() or self._native_thread == threading.get_native_id()
+        )
+        if not is_the_serving_one and not self._in_flight.is_here():
             self._in_flight.wait_until(self._has_stopped, timeout)
 
     def wait_until_listener_is_left(self, timeout: float | None) -> None:

@@ -98,11 +98,10 @@ def test_a_task_that_was_queued_in_spite_of_an_error_handles_nothing(
         monkeypatch.undo()
         raise RuntimeError("can't start new thread")
 
+    pool = concurrent.futures.ThreadPoolExecutor
     with serving(OnExecutor(2)) as server:
+        monkeypatch.setattr(pool, "_adjust_thread_count", no_thread)
         with connect(server) as client:
-            monkeypatch.setattr(
-                concurrent.futures.ThreadPoolExecutor, "_adjust_thread_count", no_thread
-            )
             assert client.recv(100) == b""
         with connect(server) as client:
             assert ask(client) == b"hello\n"
@@ -183,8 +182,8 @@ class Server(TCPServer):
     request_queue_size = 300
 
 with Server(("127.0.0.1", 0), Echo, strategy=gevent_each.GeventEach(250)) as server:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        gevent.signal_handler(number, server.shutdown)
+    gevent.signal_handler(signal.SIGINT, server.shutdown)
+    signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
     print(server.server_address[1], flush=True)
     server.serve_forever()
 print(len(server.in_flight), flush=True)
