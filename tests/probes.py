@@ -210,15 +210,8 @@ class Probe:
 
     def switches(self) -> int:
         """How often its processes and threads have gone to sleep, which they do once a wake-up."""
-        switches = 0
-        for process in [psutil.Process(self.pid), *self.children()]:
-            for status in Path(f"/proc/{process.pid}/task").glob("*/status"):
-                # OSError: the thread or the process has ended meanwhile.
-                with contextlib.suppress(OSError):
-                    for line in status.read_text().splitlines():
-                        if line.startswith("voluntary_ctxt_switches"):
-                            switches += int(line.split()[1])
-        return switches
+        pids = [self.pid, *(child.pid for child in self.children())]
+        return sum(switches(pid) for pid in pids)
 
     def wait_until_idle(self) -> None:
         """Wait until all of it has slept through a few looks in a row."""
@@ -274,6 +267,22 @@ def probing(strategy: str, **options: Any) -> Iterator[Probe]:
         yield probe
     finally:
         probe.end()
+
+
+def switches(pid: int) -> int:
+    """How often the threads of a process have gone to sleep; 0 if it has ended meanwhile."""
+    # A folder of /proc goes away with its thread or process, between any two looks at it.
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return sum(_switches(task) for task in Path(f"/proc/{pid}/task").iterdir())
+    return 0
+
+
+def _switches(task: Path) -> int:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for line in (task / "status").read_text().splitlines():
+            if line.startswith("voluntary_ctxt_switches"):
+                return int(line.split()[1])
+    return 0
 
 
 def is_gone(process: psutil.Process) -> bool:
