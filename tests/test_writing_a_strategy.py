@@ -39,17 +39,17 @@ class Command(NamedTuple):
         """What it prints in `folder`, where the files are written."""
         for name, text in self.files.items():
             (folder / name).write_text(text)
-        program, *arguments = shlex.split(self.line)
-        assert program == "python"
+        assert self.line.startswith("python ")
         done = subprocess.run(
-            [sys.executable, *arguments],
+            shlex.quote(sys.executable) + self.line.removeprefix("python"),
+            shell=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,
             cwd=folder,
             env=os.environ | {"COLUMNS": "100"},
             text=True,
-            timeout=55,
+            timeout=110,
         )
         return done.stdout
 
@@ -123,6 +123,22 @@ def test_the_strategy_serves(text: str) -> None:
         thread.join()
 
 
+def test_the_tests_pass(tmp_path: Path) -> None:
+    for name, text in files():
+        (tmp_path / name).write_text(text)
+    clauses = ["constructor_starts_nothing", "no_thread_is_left"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-k", " or ".join(clauses), "test_mine.py"],
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+        text=True,
+        timeout=55,
+    )
+    assert done.stdout.splitlines()[-1].startswith("2 passed"), done.stdout
+
+
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("command", commands(), ids=lambda command: command.line)
 def test_the_output_is_that_of_the_command(command: Command, tmp_path: Path) -> None:
     assert without_figures(command.run(tmp_path)) == without_figures(command.output)
