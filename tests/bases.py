@@ -1,0 +1,89 @@
+"""Two plain strategies that fulfil the contract, for the broken ones to build upon."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any
+
+from serverstrategy.strategy import Server, Strategy
+
+
+class Threads(Strategy):
+    """A thread for each connection, three at the same time."""
+
+    multithread = True
+    limit = 3
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+
+    def ready(self, server: Server) -> bool:
+        return len(server.in_flight) < self.limit
+
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        self.start(self.run, server, request, client_address)
+
+    def start(self, target: Any, *arguments: Any) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        thread.start()
+        self.threads.append(thread)
+
+    def run(self, server: Any, request: Any, client_address: Any) -> None:
+        server.complete_request(request, client_address)
+
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        ended = server.in_flight.wait_for_none(timeout)
+        if ended:
+            self.join()
+        return ended
+
+    def join(self) -> None:
+        for thread in self.threads:
+            if thread is not threading.current_thread():
+                thread.join()
+        self.threads.clear()
+
+
+class Forks(Strategy):
+    """A process for each connection, three at the same time, each with a thread that reaps it."""
+
+    multiprocess = True
+    limit = 3
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+
+    def ready(self, server: Server) -> bool:
+        return len(server.in_flight) < self.limit
+
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                self.become_child(server)
+                self.run(server, request, client_address)
+            finally:
+                os._exit(0)
+        server.in_flight.hand_to_child(request, pid)
+        server.close_request(request)
+        thread = threading.Thread(target=self.reap, args=(server, request, client_address, pid))
+        thread.start()
+        self.threads.append(thread)
+
+    def become_child(self, server: Server) -> None:
+        server.become_child()
+
+    def run(self, server: Any, request: Any, client_address: Any) -> None:
+        server.complete_request(request, client_address)
+
+    def reap(self, server: Server, request: Any, client_address: Any, pid: int) -> None:
+        os.waitpid(pid, 0)
+        server.end_child(request, client_address)
+
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for thread in self.threads:
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        return server.in_flight.wait_for_none(0.0)
