@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +18,7 @@ class Client:
     """
 
     def __init__(self, address: tuple[str, int], patience: float) -> None:
+        self._patience = patience
         self._socket = socket.create_connection(address, patience)
         self._reader = self._socket.makefile("rb")
         self.port: int = self._socket.getsockname()[1]
@@ -43,6 +45,17 @@ class Client:
         """Send a line and receive one."""
         self.send(line)
         return self.receive()
+
+    def is_closed_there(self) -> bool:
+        """Whether nobody has the other side open, not even a copy of it that was shut down."""
+        deadline = time.monotonic() + self._patience
+        while time.monotonic() < deadline:
+            try:
+                self._socket.send(b"\n")  # answered by a reset if nobody has it
+            except OSError:
+                return True
+            time.sleep(0.01)
+        return False
 
     def close(self) -> None:
         """Close this side."""

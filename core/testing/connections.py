@@ -148,6 +148,8 @@ def a_failed_start_gives_the_connection_back(setting: Setting) -> None:
         for client in clients:
             if client.port in failed and (reply := client.receive()) != "the end of file":
                 raise BrokenError(f"process_request raised, and the client got {reply}")
+            if client.port in failed and not client.is_closed_there():
+                raise BrokenError("process_request raised, and somebody kept the connection")
         trial.signal(signal.SIGUSR2)
         trial.expect("starting")
         handed = trial.events.ports("handed") - failed

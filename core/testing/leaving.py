@@ -102,10 +102,12 @@ def children_leave_the_listener(setting: Setting) -> None:
         for client in outside:
             client.close()
         trial.stop()
-        if not trial.events.wait(lambda: trial.events.select("closing"), setting.patience / 4):
-            begun = trial.events.select("begin")
-            if all(event["main"] and event["pid"] == trial.pid for event in begun):
-                raise NotApplicableError("the handlers run in the thread that calls serve_forever")
+        # Such a thread hears the stop when its handler has ended, and listens until then.
+        accepted = {(event["pid"], event["port"]) for event in trial.events.select("accepted")}
+        begun = trial.events.select("begin")
+        if all(event["main"] and (event["pid"], event["port"]) in accepted for event in begun):
+            raise NotApplicableError("the handlers run in the threads that accept")
+        trial.expect("closing")
         if not trial.events.wait(trial.refuses, setting.patience):
             raise BrokenError(
                 "the server is being closed, and while a handler runs, a process still listens"

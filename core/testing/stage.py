@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 import sys
 import threading
 import time
@@ -185,7 +186,8 @@ def _descriptors() -> set[str]:
     found = set()
     for entry in folder.iterdir() if folder else ():
         try:
-            found.add(f"{entry.name} ({entry.readlink()})" if entry.is_symlink() else entry.name)
+            is_link = stat.S_ISLNK(entry.lstat().st_mode)
+            found.add(f"{entry.name} ({entry.readlink()})" if is_link else entry.name)
         except OSError:
             continue  # it was the one that lists them
     return found

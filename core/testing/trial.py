@@ -175,7 +175,9 @@ class Trial:
     def refuses(self) -> bool:
         """Whether nobody listens."""
         try:
-            socket.create_connection(self.address, self.patience).close()
+            socket.create_connection(self.address, min(1.0, self.patience)).close()
+        except TimeoutError:  # somebody listens, whose backlog is full
+            return False
         except OSError:
             return True
         return False
