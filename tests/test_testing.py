@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from broken import BROKEN
+from broken.slow import SLOW
 from probes import STRATEGIES
 from serverstrategy import Strategy
 from serverstrategy.strategies import Threaded, parse
@@ -30,6 +32,30 @@ LAYERS = [
 class DrainsAtOnce(Threaded):
     def drain(self, server: Any, timeout: float | None) -> bool:
         return True
+
+
+def of_each_clause(strategies: dict[str, list[type[Strategy]]]) -> pytest.MarkDecorator:
+    cases = [(clause, cls) for clause, classes in strategies.items() for cls in classes]
+    ids = [f"{clause}-{cls.__name__}" for clause, cls in cases]
+    return pytest.mark.parametrize(("clause", "cls"), cases, ids=ids)
+
+
+@of_each_clause(BROKEN)
+def test_what_breaks_a_clause_is_found_by_it(clause: str, cls: type[Strategy]) -> None:
+    (outcome,) = judge(cls, clauses=[clause], patience=1.0)
+    assert outcome.result == "broken", outcome
+
+
+@of_each_clause(SLOW)
+def test_what_is_slow_breaks_nothing(clause: str, cls: type[Strategy]) -> None:
+    (outcome,) = judge(cls, clauses=[clause])
+    assert outcome.result == "passed", outcome
+
+
+def test_each_clause_has_two_that_break_it_and_a_slow_one_that_does_not() -> None:
+    assert set(BROKEN) == set(SLOW) == set(clause_names())
+    assert min(map(len, BROKEN.values())) >= 2
+    assert min(map(len, SLOW.values())) >= 1
 
 
 @pytest.mark.parametrize("text", [*STRATEGIES, *LAYERS])

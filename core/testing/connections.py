@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections import Counter
+from itertools import cycle
 
 from .clause import Setting, clause
 from .outcome import BrokenError, NotApplicableError
@@ -13,6 +14,10 @@ from .trial import MANY, QUIET, Trial
 
 _CONNECTIONS = 40
 _AT_A_TIME = 8
+_ERRORS = 4
+
+# How many handlers fail in a strategy that had room for all: more than a pool has threads.
+_DEATHS = 100
 
 
 @clause
@@ -27,13 +32,16 @@ def each_connection_is_handled_once(setting: Setting) -> None:
                 reply = client.receive()
                 if reply != "hello":
                     raise BrokenError(f"a connection got {reply} instead of its answer")
+        for _ in range(_ERRORS):
+            trial.client().ask("raise ValueError")
         trial.end()
         times = Counter(event["port"] for event in trial.events.select("begin"))
         twice = sum(number > 1 for number in times.values())
+        number = _CONNECTIONS + _ERRORS
         if twice:
-            raise BrokenError(f"{twice} of {_CONNECTIONS} connections were handled more than once")
-        if len(times) < _CONNECTIONS:
-            raise BrokenError(f"only {len(times)} of {_CONNECTIONS} connections were handled")
+            raise BrokenError(f"{twice} of {number} connections were handled more than once")
+        if len(times) < number:
+            raise BrokenError(f"only {len(times)} of {number} connections were handled")
 
 
 @clause
@@ -48,6 +56,8 @@ def each_connection_is_closed(setting: Setting) -> None:
                 replies.append(client.receive())
             if replies[-1] != "the end of file":
                 raise BrokenError(f"after {command!r}, the client got {replies[-1]}")
+            if not client.is_closed_there():
+                raise BrokenError(f"after {command!r}, somebody kept the connection open")
 
 
 @clause
@@ -93,7 +103,8 @@ def base_exceptions_cost_one_connection(setting: Setting) -> None:
         _refuse_own_thread(trial)
         for client in (*inside, *outside):
             client.close()
-        for name in ("SystemExit", "Unusual") * (len(inside) // 2 + 1):
+        deaths = len(inside) + 1 if outside else _DEATHS
+        for _, name in zip(range(deaths), cycle(("SystemExit", "Unusual")), strict=False):
             client = trial.client()
             client.send(f"raise {name}")
             if (reply := client.receive()) != "the end of file":

@@ -34,8 +34,13 @@ class Events:
 
     def tell(self, event: str, **fields: Any) -> None:
         """Append an event. From any process or thread."""
-        is_main = threading.current_thread() is threading.main_thread()
-        record = {"event": event, "pid": os.getpid(), "main": is_main, **fields}
+        thread = threading.get_ident()
+        where = {
+            "pid": os.getpid(),
+            "thread": thread,
+            "main": thread == threading.main_thread().ident,
+        }
+        record = {"event": event, **where, **fields}
         os.write(self._file.fileno(), json.dumps(record).encode() + b"\n")
 
     def update(self) -> list[Event]:
@@ -54,6 +59,10 @@ class Events:
     def ports(self, event: str) -> set[int]:
         """The client ports of the events of that name."""
         return {each["port"] for each in self.select(event)}
+
+    def places(self, event: str) -> dict[int, tuple[int, int]]:
+        """The process and the thread of the events of that name, by client port."""
+        return {each["port"]: (each["pid"], each["thread"]) for each in self.select(event)}
 
     def wait(self, condition: Callable[[], object], patience: float) -> bool:
         """Look until `condition()` is true, at most `patience` seconds; return whether it is."""

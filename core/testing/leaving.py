@@ -72,6 +72,7 @@ def _check_left(setting: Setting, kind: str) -> None:
             inside, outside = trial.fill(4)
             for client in (*inside, *outside):
                 client.close()
+            trial.client().ask("raise ValueError")
             trial.check_echo().close()
             trial.stop()
             if not trial.events.wait(partial(_has_left, trial, number), patience):
@@ -103,9 +104,7 @@ def children_leave_the_listener(setting: Setting) -> None:
             client.close()
         trial.stop()
         # Such a thread hears the stop when its handler has ended, and listens until then.
-        accepted = {(event["pid"], event["port"]) for event in trial.events.select("accepted")}
-        begun = trial.events.select("begin")
-        if all(event["main"] and (event["pid"], event["port"]) in accepted for event in begun):
+        if trial.handles_where_it_accepts():
             raise NotApplicableError("the handlers run in the threads that accept")
         trial.expect("closing")
         if not trial.events.wait(trial.refuses, setting.patience):

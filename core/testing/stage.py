@@ -194,13 +194,17 @@ def _descriptors() -> set[str]:
 
 
 def _children(known: Iterable[str]) -> list[str]:
-    """One text for each way in which there are children: running ones, or a zombie."""
+    """One text for each way in which there are children: running ones, or a zombie.
+
+    Running ones are not new if there were some before; a zombie nobody has of purpose.
+    """
     try:
         ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return []
-    found = "a child that runs" if ended is None else f"a zombie, process {ended.si_pid}"
-    return [each for each in [found] if each not in known]
+    if ended is not None:
+        return [f"a zombie, process {ended.si_pid}"]
+    return [each for each in ("a child that runs",) if each not in known]
 
 
 _START: Any = threading.Thread.start

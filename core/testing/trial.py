@@ -125,23 +125,37 @@ class Trial:
             raise BrokenError(f"a connection got {reply} instead of its answer{self._told()}")
         return client
 
-    def fill(self, number: int = MANY) -> tuple[list[Client], list[Client]]:
-        """Open so many connections and hold them; return those that are handled, and the others."""
+    def fill(
+        self, number: int = MANY, *, has_room: bool = True
+    ) -> tuple[list[Client], list[Client]]:
+        """Open so many connections and hold them; return those that are handled, and the others.
+
+        Raises:
+            BrokenError: none is handled, although the server `has_room`.
+        """
         clients = self.clients(number)
         for client in clients:
             client.send("echo hello")
         ports = {client.port for client in clients}
-        self.events.wait(lambda: ports & self.events.ports("begin"), self.patience)
+        if has_room:
+            self.events.wait(lambda: ports & self.events.ports("begin"), self.patience)
         if not ports <= self.events.ports("begin"):
             self.events.wait_until_quiet(QUIET, self.patience)
         begun = self.events.ports("begin")
         inside = [client for client in clients if client.port in begun]
-        if not inside:
+        if has_room and not inside:
             raise BrokenError(f"none of {number} connections was handled{self._told()}")
         for client in inside:
             if (reply := client.receive()) != "hello":
                 raise BrokenError(f"a connection got {reply} instead of its answer{self._told()}")
         return inside, [client for client in clients if client.port not in begun]
+
+    def handles_where_it_accepts(self) -> bool:
+        """Whether every handler so far runs in the thread that has accepted its connection."""
+        accepted = self.events.places("accepted")
+        return all(
+            accepted.get(port) == place for port, place in self.events.places("begin").items()
+        )
 
     def stop(self) -> None:
         """Have the server's `shutdown` called by a signal handler in its main thread."""

@@ -1,8 +1,9 @@
-"""Two plain strategies that fulfil the contract, for the broken ones to build upon."""
+"""Plain strategies that keep the contract, for the broken and the slow ones to build upon."""
 
 from __future__ import annotations
 
 import os
+import queue
 import threading
 import time
 from typing import Any
@@ -44,6 +45,31 @@ class Threads(Strategy):
             if thread is not threading.current_thread():
                 thread.join()
         self.threads.clear()
+
+
+class Pool(Threads):
+    """Threads that take one connection after the other, started with the first one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        while len(self.threads) < self.limit:
+            self.start(self.work)
+        self.jobs.put((server, request, client_address))
+
+    def work(self) -> None:
+        while job := self.jobs.get():
+            self.handle(*job)
+
+    def handle(self, server: Any, request: Any, client_address: Any) -> None:
+        server.complete_request(request, client_address)
+
+    def join(self) -> None:
+        for _ in self.threads:
+            self.jobs.put(None)
+        super().join()
 
 
 class Forks(Strategy):

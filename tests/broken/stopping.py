@@ -1,0 +1,158 @@
+"""Strategies that each break one clause: when accepting ends, and when the work has."""
+
+from __future__ import annotations
+
+import select
+import threading
+from typing import Any
+
+from serverstrategy.stop_signal import StopSignal
+from serverstrategy.strategy import Server, Strategy
+
+from .bases import Forks, Threads
+
+
+class StopsAfterOne(Threads):
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        server.mark_serving()
+        select.select([server, *stop.filenos()], [], [])
+        server.accept_one()
+
+
+class AcceptsElsewhere(Threads):
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        threading.Thread(target=server.accept_until_stopped, args=(stop,), daemon=True).start()
+
+
+class Deaf(Threads):
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        server.mark_serving()
+        while True:
+            if select.select([server], [], [], 0.05)[0]:
+                server.accept_one()
+
+
+class HearsAfterTheNext(Threads):
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        server.mark_serving()
+        while not stop.is_set():
+            select.select([server], [], [])
+            server.accept_one()
+
+
+class HearsWhenEmpty(Threads):
+    """Deaf from the moment on at which it was full."""
+
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        server.mark_serving()
+        full = False
+        while full or not stop.is_set():
+            if select.select([server], [], [], 0.05)[0]:
+                server.accept_one()
+            full = full or not self.ready(server)
+
+
+class DeafWhileFull(Threads):
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        server.mark_serving()
+        while not (stop.is_set() and self.ready(server)):
+            if select.select([server], [], [], 0.05)[0]:
+                server.accept_one()
+
+
+class ObeysTheWhole(Threads):
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        server.accept_until_stopped(stop._parent or stop)
+
+
+class ObeysTheServer(Threads):
+    def serve(self, server: Any, stop: StopSignal) -> None:
+        server.mark_serving()
+        while not server._serverstrategy.serving.is_stopping():
+            if select.select([server], [], [], 0.05)[0]:
+                server.accept_one()
+
+
+class JoinsInServe(Threads):
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        super().serve(server, stop)
+        self.join()
+
+    def run(self, server: Any, request: Any, client_address: Any) -> None:
+        try:
+            server.finish_request(request, client_address)
+        except Exception:  # noqa: BLE001
+            server.handle_error(request, client_address)
+        server.shutdown_request(request)
+
+
+class ChildrenCannotAsk(Forks):
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        self.stop = stop
+        super().serve(server, stop)
+
+    def become_child(self, server: Server) -> None:
+        super().become_child(server)
+        self.stop.close()
+
+
+class DrainsAtOnce(Threads):
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        return True
+
+
+class DrainsImpatiently(Threads):
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        return super().drain(server, 0.1)
+
+
+class NeverDrains(Threads):
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        threading.Event().wait(timeout)
+        return super().drain(server, 0.0)
+
+
+class DrainsWithoutAnAnswer(Threads):
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        super().drain(server, timeout)
+        return None  # type: ignore[return-value]
+
+
+class IgnoresTheTimeout(Threads):
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        return super().drain(server, None)
+
+
+class JoinsWithoutATimeout(Threads):
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        self.join()
+        return True
+
+
+class TakesTimeForTheEnd(Threads):
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        super().drain(server, timeout)
+        return True
+
+
+class TakesTheTimeoutTwentyTimes(Threads):
+    """Each wait may be short, and there are many of them."""
+
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        return any(super(type(self), self).drain(server, timeout) for _ in range(20))
+
+
+CLAUSES: dict[str, list[type[Strategy]]] = {
+    "serve_lasts_until_the_stop": [StopsAfterOne, AcceptsElsewhere],
+    "serve_hears_the_stop": [Deaf, HearsAfterTheNext, HearsWhenEmpty, DeafWhileFull],
+    "serve_obeys_the_signal_it_was_given": [ObeysTheWhole, ObeysTheServer],
+    "a_handler_may_shut_down": [JoinsInServe, ChildrenCannotAsk],
+    "drain_waits_for_the_work": [DrainsAtOnce, DrainsImpatiently],
+    "drain_ends_with_the_work": [NeverDrains, DrainsWithoutAnAnswer],
+    "drain_keeps_its_timeout": [
+        IgnoresTheTimeout,
+        JoinsWithoutATimeout,
+        TakesTheTimeoutTwentyTimes,
+    ],
+    "drain_tells_what_is_left": [TakesTimeForTheEnd, DrainsWithoutAnAnswer],
+}
