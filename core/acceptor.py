@@ -5,25 +5,27 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .in_flight import InFlight
 from .listener import Listener, fileno
 from .service_actions import is_overridden
 from .shortage import Shortage
 from .stop_signal import StopSignal
-from .strategy import Server, Strategy, Watched
-from .waiter import Wait, Waiter
+from .strategy import Server
+from .waiter import Wait, Waiter, shortest
+
+if TYPE_CHECKING:
+    from .succession import Succession
 
 
 class AcceptingState(Protocol):
     """What an acceptor asks of the state of its server."""
 
-    strategy: Strategy
+    succession: Succession
     in_flight: InFlight
     shortage: Shortage
     listener: Listener
-    watched: tuple[Watched, ...]
 
     def is_over(self, server: object) -> bool:
         """Whether there is nothing more to accept from."""
@@ -64,7 +66,6 @@ class Acceptor:
         self.thread = threading.get_ident()
         self._server = server
         self._waiter = Waiter(wait)
-        self._watching: dict[int, Watched] = {}
         self._listener = -1
 
     def run(self, stop: StopSignal, poll_interval: float | None) -> None:
@@ -107,7 +108,7 @@ class Acceptor:
         state = self._server._serverstrategy
 
         def is_room(_: object) -> bool:
-            return not state.shortage.remaining() and state.strategy.ready(self._server)
+            return not state.shortage.remaining() and state.succession.ready(self._server)
 
         return is_room(None) or self._wait_until(is_room, timeout)
 
@@ -137,22 +138,17 @@ class Acceptor:
             The descriptors that are readable, the listener's only if one may be accepted.
         """
         server, state, waiter = self._server, self._server._serverstrategy, self._waiter
-        tick = self._watch_what_the_server_watches(state.watched)
         pause = state.shortage.remaining()
         parked = False
-        if not pause and not state.strategy.ready(server):
+        if not pause and not state.succession.ready(server):
             # The order matters: what ends after `park` wakes us, what ended before is asked for.
             state.in_flight.park(waiter)
-            parked = not state.strategy.ready(server)
+            parked = not state.succession.ready(server)
         self._watch_listener(not pause and not parked)
         try:
-            ready = waiter.wait(_shortest(timeout, tick, pause or None))
+            return server.wait_with_watched(waiter, shortest(timeout, pause or None))
         finally:
             state.in_flight.unpark(waiter)
-        for fd, watched in self._watching.items():
-            if fd in ready or watched.tick() is not None:
-                watched.check()
-        return ready
 
     def _watch_listener(self, wanted: bool) -> None:
         fd = fileno(self._server) if wanted else -1
@@ -165,20 +161,5 @@ class Acceptor:
                 self._waiter.watch(fd)
             self._listener = fd
 
-    def _watch_what_the_server_watches(self, watched: tuple[Watched, ...]) -> float | None:
-        wanted = {each.fileno(): each for each in watched}
-        if wanted.keys() != self._watching.keys():
-            for fd in self._watching.keys() - wanted.keys():
-                self._waiter.unwatch(fd)
-            for fd in wanted.keys() - self._watching.keys():
-                if fd != -1:
-                    self._waiter.watch(fd)
-            self._watching = wanted
-        return _shortest(*(each.tick() for each in wanted.values()))
-
     def _is_closed(self) -> bool:
         return self._server._serverstrategy.is_over(self._server)
-
-
-def _shortest(*timeouts: float | None) -> float | None:
-    return min((timeout for timeout in timeouts if timeout is not None), default=None)

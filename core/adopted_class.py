@@ -7,11 +7,11 @@ from typing import Any
 
 from . import standard
 from .datagrams import DatagramHooks
+from .generation import CUT_TIME
 from .handling import Handling
 from .overriding import replaced_methods
 from .servable import Servable
 from .service_actions import ServiceActions
-from .services import CUT_TIME
 from .strategy import Strategy
 
 # The grace period, in seconds, of a class that says that its threads need not be waited for.
@@ -56,7 +56,10 @@ class MixInStandIn:
 
 
 class Closing(Servable):
-    """Closes, whatever the `server_close` of the class does or leaves."""
+    """What an adopted class does around what it does itself.
+
+    It closes, whatever its own `server_close` does or leaves, and its class tells the truth.
+    """
 
     def server_close(self) -> None:
         """Call the class's own `server_close`, and close as every server of ours does."""
@@ -69,6 +72,10 @@ class Closing(Servable):
             super().server_close()
         finally:
             Servable.server_close(self)
+
+    def _serverstrategy_given(self, strategy: Strategy) -> None:
+        # Past a __setattr__ of its own.
+        object.__setattr__(self, "__class__", true_class(type(self), strategy))
 
 
 class Unannounced:

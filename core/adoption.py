@@ -47,7 +47,6 @@ def adopt(server: S, strategy: Strategy) -> S:
             `strategy` is none.
         ValueError: the server is closed, or `strategy` serves another one, or cannot handle the
             datagrams of this one.
-        RuntimeError: the server has a strategy already, and is serving.
     """
     _check_server(server)
     ownership.check_strategy(strategy)

@@ -7,7 +7,10 @@ import os
 import signal
 import socket
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .in_flight import InFlight
 
 
 class Connection:
@@ -22,6 +25,7 @@ class Connection:
         thread: the identifier of the thread that has it: of that which accepted it, until the
             strategy has it, and of that which runs its handler; None in between.
         child: the process identifier of the child that handles it; None if this process does.
+        part: the register of those that were accepted for the same strategy.
     """
 
     __slots__ = (
@@ -29,13 +33,15 @@ class Connection:
         "client_address",
         "is_begun",
         "is_taken",
+        "part",
         "request",
         "started",
         "thread",
     )
 
-    def __init__(self, request: Any, client_address: Any) -> None:
+    def __init__(self, request: Any, client_address: Any, part: InFlight) -> None:
         self.request = request
+        self.part = part
         self.client_address = client_address
         self.started = time.monotonic()
         self.is_taken = False

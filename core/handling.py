@@ -38,9 +38,9 @@ class Handling(Hooks):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Hand the connection to the strategy."""
         state = self._serverstrategy
-        state.in_flight.take(request, client_address)
-        # The protocol is what the subclasses offer.
-        state.strategy.process_request(self, request, client_address)  # type: ignore[arg-type]
+        connection = state.in_flight.take(request, client_address)
+        generation = state.succession.of(connection.part)
+        generation.strategy.process_request(generation.facing(self), request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Handle the connection, in the thread or the process that the strategy chose.
@@ -93,6 +93,8 @@ class Handling(Hooks):
 
     def accept_one(self) -> None:
         """See `Server.accept_one`."""
+        if self._serverstrategy.succession.retired:
+            self._serverstrategy.succession.retired.attend(self)
         # Where several threads accept, the question for room, the accept and the entry in
         # `in_flight` are one step: no two of them can take the last room.
         accepted: list[Any] = []
@@ -125,7 +127,7 @@ class Handling(Hooks):
     def __accept(self, accepted: list[Any]) -> None:
         """Accept if there is room: append the connection and its peer's address."""
         state = self._serverstrategy
-        if not state.strategy.ready(self):  # type: ignore[arg-type]
+        if not state.succession.ready(self):
             return
         try:
             request, client_address = self.get_request()

@@ -15,16 +15,26 @@ from .waiter import Waiter
 class InFlight:
     """The connections of one server, in this process, from hand-over to close.
 
-    Iterating gives a snapshot. Safe to use from any thread.
+    A strategy sees those that were accepted in its own time; the application sees all. Iterating
+    gives a snapshot. Safe to use from any thread.
+
+    Args:
+        whole: the register of which this is a part; None: this is a whole.
     """
 
-    def __init__(self) -> None:
-        # Reentrant, because a signal handler runs inside whatever the main thread is doing.
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
+    def __init__(self, whole: InFlight | None = None) -> None:
+        whole = self if whole is None else whole
+        self._whole: InFlight = whole
+        if whole is self:
+            # Reentrant, because a signal handler runs inside whatever the main thread is doing.
+            self._lock = threading.RLock()
+            self._changed = threading.Condition(self._lock)
+            self._parked: deque[Waiter] = deque()
+        else:
+            self._lock, self._changed, self._parked = whole._lock, whole._changed, whole._parked
         self._waiting = 0
         self._connections: dict[int, Connection] = {}
-        self._parked: deque[Waiter] = deque()
+        self._newest: InFlight = self
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -36,25 +46,33 @@ class InFlight:
     def __contains__(self, request: object) -> bool:
         return id(request) in self._connections
 
+    def enter_in(self, part: InFlight) -> None:
+        """Enter the connections that come from now on in `part` as well."""
+        with self._lock:
+            self._whole._newest = part
+
     def add(self, request: Any, client_address: Any) -> Connection:
         """Enter a connection that was accepted."""
-        connection = Connection(request, client_address)
+        whole = self._whole
         with self._lock:
-            self._connections[id(request)] = connection
+            connection = Connection(request, client_address, whole._newest)
+            whole._connections[id(request)] = connection
+            whole._newest._connections[id(request)] = connection
         return connection
 
-    def take(self, request: Any, client_address: Any) -> None:
+    def take(self, request: Any, client_address: Any) -> Connection:
         """Note that the strategy has the connection from here on, wherever it was accepted."""
-        connection = self._connections.get(id(request))
+        connection = self._find(request)
         if connection is None:
             connection = self.add(request, client_address)
         connection.is_taken = True
         connection.thread = None
+        return connection
 
     def begin(self, request: Any, client_address: Any) -> None:
         """Note that the calling thread handles the connection from here on."""
         with self._lock:
-            connection = self._connections.get(id(request))
+            connection = self._find(request)
             if connection is None:
                 connection = self.add(request, client_address)
             connection.is_taken = connection.is_begun = True
@@ -70,30 +88,33 @@ class InFlight:
             client_address: what to keep as the peer's address; None: the one that was entered.
         """
         with self._lock:
-            connection = self._connections.get(id(request))
+            connection = self._find(request)
             if connection is not None:
                 connection.is_begun = True
                 connection.child = pid
                 if client_address is not None:
                     connection.client_address = client_address
+                self._notify()
 
     def is_begun(self, request: Any) -> bool:
         """Whether a handler has the connection: whoever runs that handler closes it."""
-        connection = self._connections.get(id(request))
+        connection = self._find(request)
         return connection is not None and connection.is_begun
 
     def remove_unless_taken(self, request: Any) -> None:
         """Strike a connection off that somebody else took over, past the strategy."""
         with self._lock:
-            connection = self._connections.get(id(request))
+            connection = self._find(request)
             if connection is not None and not connection.is_taken:
                 self.remove(request)
 
     def remove(self, request: Any) -> None:
         """Strike a connection off: it is closed. Unknown ones are ignored."""
         with self._lock:
-            if self._connections.pop(id(request), None) is None:
+            connection = self._whole._connections.pop(id(request), None)
+            if connection is None:
                 return
+            connection.part._connections.pop(id(request), None)
             self.pass_on()
             self._notify()
 
@@ -135,11 +156,11 @@ class InFlight:
             The last answer of `condition`.
         """
         with self._changed:
-            self._waiting += 1
+            self._whole._waiting += 1
             try:
                 return self._changed.wait_for(condition, timeout)
             finally:
-                self._waiting -= 1
+                self._whole._waiting -= 1
 
     def poke(self) -> None:
         """Have every `wait_until` ask its condition again."""
@@ -172,6 +193,9 @@ class InFlight:
         me = threading.get_ident()
         return [connection for connection in self if connection.thread != me]
 
+    def _find(self, request: Any) -> Connection | None:
+        return self._whole._connections.get(id(request))
+
     def _notify(self) -> None:
-        if self._waiting:
+        if self._whole._waiting:
             self._changed.notify_all()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import socket
 
-from . import listener, ownership
+from . import listener
 from .active_children import ActiveChildren
-from .services import CUT_TIME, Services
+from .generation import CUT_TIME
+from .services import Services
 from .standard_flags import IsShutDown, ShutdownRequest
 
 
@@ -53,7 +54,7 @@ class Servable(Services):
             if state.is_over(self):
                 raise ValueError("serve_forever() on a server that is closed: build another")
             state.listener.unblock(self)
-            state.strategy.serve(self, stop)  # type: ignore[arg-type]
+            state.succession.serve(self, stop)
         finally:
             if entered:
                 state.serving.end()
@@ -80,6 +81,8 @@ class Servable(Services):
     def wait_until_serving(self, timeout: float | None = None) -> bool:
         """Block until the server accepts connections, at most `timeout` seconds (None: for ever).
 
+        After a strategy was assigned, until that one accepts.
+
         Returns:
             Whether it does.
         """
@@ -102,6 +105,8 @@ class Servable(Services):
         if state.is_over(self):
             raise ValueError("handle_request() on a server that is closed: build another")
         state.belong_to_this_process()
+        if not state.serving.is_ours():
+            state.succession.take_over(self)
         timeouts = (self.timeout, state.listener.unblock(self))
         shortest = min((each for each in timeouts if each is not None), default=None)
         with state.serving.caller(self) as acceptor:  # type: ignore[arg-type]
@@ -120,10 +125,10 @@ class Servable(Services):
         """
         state = self._serverstrategy
         if state.is_here():
-            for watched in state.watched:
+            for watched in state.succession.watched():
                 watched.check()
             if blocking:
-                state.strategy.drain(self, None)  # type: ignore[arg-type]
+                state.succession.drain(self, None)
 
     def server_close(self) -> None:
         """Stop serving, close the listener, and wait for what is in flight.
@@ -154,11 +159,11 @@ class Servable(Services):
             state.serving.stop_now()
             state.serving.wake_acceptors()
             try:
-                self.drain_or_cut(state.strategy, self.grace_period)
+                self.drain_or_cut(state.succession, self.grace_period)
                 if not in_a_handler:
                     state.serving.wait_until_returned(CUT_TIME)
             finally:
                 state.serving.close_spare()
                 if not in_a_handler:
                     state.is_drained = True
-                    ownership.release(state.strategy, self)
+                    state.succession.close(self)

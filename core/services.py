@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import time
 from typing import TYPE_CHECKING
 
 from . import listener, ownership
+from .generation import CUT_TIME, cut_and_report, report_abandoned
 from .handling import Handling
 from .in_flight import InFlight
 from .service_actions import ServiceActions
 from .stop_signal import StopSignal
 from .strategy import Strategy, Watched
-from .waiter import Wait
-
-_logger = logging.getLogger("serverstrategy")
-
-CUT_TIME = 1.0
-"""How long handlers may take to notice that their connection was cut, in seconds."""
+from .succession import Succession
+from .waiter import Wait, Waiter
 
 
 class Services(Handling):
@@ -30,13 +27,22 @@ class Services(Handling):
 
     @property
     def strategy(self) -> Strategy:
-        """The object that runs the handlers. Can be replaced while the server does not serve.
+        """The object that runs the handlers. Can be replaced, also while the server serves.
+
+        Then the assignment returns at once, in any thread, handler or signal handler: the strategy
+        before stops accepting, the new one takes the listener, and `wait_until_serving` waits for
+        that. Meanwhile connections wait in the backlog. The one before finishes its work beside the
+        new one. It does so first where both share an object, or where the new one forks and it has
+        threads: then for at most `grace_period` seconds, after which its connections are cut.
+
+        While the server does not serve, the assignment waits for the work, as long at most.
 
         Raises:
             OSError: the platform cannot run it.
             TypeError: what is assigned is no strategy.
-            ValueError: it serves another server, or cannot handle the datagrams of this one.
-            RuntimeError: this server is serving.
+            ValueError: it serves another server, or cannot handle the datagrams of this one; or
+                this server is being closed.
+            RuntimeError: this is a child or a worker, whose parent has the listener.
         """
         return self._serverstrategy.strategy
 
@@ -44,20 +50,26 @@ class Services(Handling):
     def strategy(self, strategy: Strategy) -> None:
         ownership.check_strategy(strategy)
         state = self._serverstrategy
-        if state.serving.thread is not None:
-            raise RuntimeError("the strategy of a server cannot be replaced while it serves")
-        before = state.strategy
-        if not state.is_drained:
-            ownership.claim(strategy, self)
-            if strategy is not before:
-                before.drain(self, self.grace_period)  # type: ignore[arg-type]
-                ownership.release(before, self)
-                ownership.claim(strategy, self)  # one of the two may be a part of the other
-        state.strategy = strategy
-        self._serverstrategy_given(strategy)
+        serving, succession = state.serving, state.succession
+        if state.is_child or (state.pid != os.getpid() and serving.thread is not None):
+            raise RuntimeError(
+                "a child process cannot replace the strategy of a server: its parent serves"
+            )
+        state.belong_to_this_process()
+        if state.is_drained:
+            succession.replace_closed(strategy)
+            self._serverstrategy_given(strategy)
+        elif strategy is state.strategy:
+            self._serverstrategy_given(succession.current.strategy)
+        elif state.is_closed:
+            raise ValueError("the strategy of a server cannot be replaced while it is being closed")
+        else:
+            succession.assign(self, strategy)
+            if not serving.is_ours():
+                succession.take_over(self, in_background=serving.thread is not None)
 
     def _serverstrategy_given(self, strategy: Strategy) -> None:
-        """Called when `strategy` has been assigned."""
+        """Called when `strategy` has become the one that runs the handlers."""
 
     @property
     def in_flight(self) -> InFlight:
@@ -72,18 +84,23 @@ class Services(Handling):
 
     def mark_serving(self) -> None:
         """See `Server.mark_serving`."""
-        self._serverstrategy.serving.mark()
+        self._serverstrategy.succession.mark(self._serverstrategy.serving)
 
     def add_watched(self, watched: Watched) -> None:
         """See `Server.add_watched`."""
-        state = self._serverstrategy
-        if watched not in state.watched:
-            state.watched = (*state.watched, watched)
+        self._serverstrategy.succession.current.add_watched(watched)
 
     def remove_watched(self, watched: Watched) -> None:
         """See `Server.remove_watched`."""
-        state = self._serverstrategy
-        state.watched = tuple(each for each in state.watched if each is not watched)
+        self._serverstrategy.succession.current.remove_watched(watched)
+
+    def wait_with_watched(self, waiter: Waiter, timeout: float | None) -> set[int]:
+        """See `Server.wait_with_watched`."""
+        succession = self._serverstrategy.succession
+        ready = waiter.wait_beside(succession.watched(), timeout)
+        if succession.retired:
+            succession.retired.attend(self)
+        return ready
 
     def become_child(self) -> None:
         """See `Server.become_child`."""
@@ -98,7 +115,7 @@ class Services(Handling):
         self._serverstrategy.leave_parent(stop)
         listener.share(self)
 
-    def drain_or_cut(self, strategy: Strategy, timeout: float | None) -> bool:
+    def drain_or_cut(self, strategy: Strategy | Succession, timeout: float | None) -> bool:
         """See `Server.drain_or_cut`."""
         try:
             if self.__drain(strategy, timeout):
@@ -114,12 +131,9 @@ class Services(Handling):
 
     def cut_in_flight(self) -> None:
         """See `Server.cut_in_flight`."""
-        # Said before it is done: a worker may be gone as soon as its handler notices.
-        for connection in self.in_flight.others():
-            _logger.warning("closing: cut the %s", connection)
-        self.in_flight.cut()
+        cut_and_report(self.in_flight)
 
-    def __drain(self, strategy: Strategy, timeout: float | None) -> bool:
+    def __drain(self, strategy: Strategy | Succession, timeout: float | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
         state = self._serverstrategy
         # A handler cannot be made to wait for ever for a loop that waits for that handler. And a
@@ -131,8 +145,7 @@ class Services(Handling):
         remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
         return strategy.drain(self, remaining)  # type: ignore[arg-type]
 
-    def __cut(self, strategy: Strategy) -> None:
+    def __cut(self, strategy: Strategy | Succession) -> None:
         self.cut_in_flight()
         strategy.drain(self, CUT_TIME)  # type: ignore[arg-type]
-        for connection in self.in_flight.others():
-            _logger.warning("closing: abandoned the %s: its handler goes on", connection)
+        report_abandoned(self.in_flight)

@@ -37,7 +37,7 @@ class Serving:
         self._in_flight = in_flight
         # The system's thread, which greenlets share.
         self._native_thread: int | None = None
-        self._accepting = threading.Event()
+        self._is_accepting = False
         self._stop_is_wanted = False
         self._is_stopping = False
         self._is_elsewhere = False
@@ -83,7 +83,7 @@ class Serving:
             stop.set()
             stop.close()
         self._stop_is_wanted = self._is_stopping = False
-        self._accepting.clear()
+        self._is_accepting = False
         self.thread = self._native_thread = None
         self._in_flight.poke()
 
@@ -93,7 +93,7 @@ class Serving:
             if self.thread is None:
                 self.thread = threading.get_ident() if thread is None else thread
                 self._is_elsewhere = True
-                self._accepting.set()
+                self.mark()
 
     def end_elsewhere(self) -> None:
         """Note the end of the loop that is not ours."""
@@ -107,13 +107,23 @@ class Serving:
             self.thread = threading.get_ident()
         return self._stop_is_wanted or self._is_stopping
 
+    def is_ours(self) -> bool:
+        """Whether `serve_forever` of ours serves, not a loop of somebody else's."""
+        return self.thread is not None and not self._is_elsewhere
+
     def mark(self) -> None:
         """Note that connections are being accepted."""
-        self._accepting.set()
+        if not self._is_accepting:
+            self._is_accepting = True
+            self._in_flight.poke()
+
+    def unmark(self) -> None:
+        """Note that connections wait in the backlog until the next `mark`."""
+        self._is_accepting = False
 
     def wait_until_accepting(self, timeout: float | None) -> bool:
         """Block until connections are accepted, at most `timeout` seconds (None: for ever)."""
-        return self._accepting.wait(timeout)
+        return self._in_flight.wait_until(lambda: self._is_accepting, timeout)
 
     def stop(self) -> None:
         """Ask for the end of `serve_forever`; if nobody is in it, of the next one.

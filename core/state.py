@@ -13,7 +13,8 @@ from .listener import Listener, fileno
 from .serving import Serving
 from .shortage import Shortage
 from .stop_signal import StopSignal
-from .strategy import Strategy, Watched
+from .strategy import Strategy
+from .succession import Succession
 
 NAME = "_serverstrategy"
 """The attribute of a server under which its state is."""
@@ -23,12 +24,11 @@ class State:
     """The state of one server, in one process.
 
     Attributes:
-        strategy: the object that runs the handlers.
         in_flight: the connections that this process handles.
         shortage: whether accepting is paused.
         listener: what is done to the listener.
         serving: the state of `serve_forever`.
-        watched: what every acceptor waits for besides.
+        succession: the strategies, one after the other.
         admission: held from the question for room to the entry in `in_flight`.
         is_closed: whether `server_close` was called.
         is_drained: whether it has returned.
@@ -41,12 +41,11 @@ class State:
     """
 
     def __init__(self, strategy: Strategy) -> None:
-        self.strategy = strategy
         self.in_flight = InFlight()
+        self.succession = Succession(strategy, self.in_flight)
         self.shortage = Shortage()
         self.listener = Listener()
         self.serving = Serving(self.in_flight)
-        self.watched: tuple[Watched, ...] = ()
         self.admission = threading.Lock()
         self.is_closed = False
         self.is_drained = False
@@ -56,6 +55,11 @@ class State:
         self.handling_method: object = None
         self.wraps_handling = False
         self._belonging = threading.RLock()
+
+    @property
+    def strategy(self) -> Strategy:
+        """The object that runs the handlers: the one that was assigned last."""
+        return self.succession.newest
 
     def is_over(self, server: object) -> bool:
         """Whether `server_close` was called, or somebody closed the listener."""
@@ -93,8 +97,8 @@ class State:
         self.pid = os.getpid()
         self.serving.close_inherited()
         self.admission = threading.Lock()
-        self.watched = ()
         self.in_flight = InFlight()
+        self.succession.start_afresh(self.in_flight)
         self.serving = Serving(self.in_flight, stop, self.serving.poll_interval)
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from .in_flight import InFlight
     from .stop_signal import StopSignal
-    from .waiter import Wait
+    from .waiter import Wait, Waiter
 
 
 class Watched(Protocol):
@@ -31,7 +31,8 @@ class Server(Protocol):
 
     Attributes:
         socket: the listener.
-        in_flight: the connections that this process handles. See `InFlight`.
+        in_flight: the connections that this process handles by the strategy; those of the one
+            before it, which may still drain, are not among them. See `InFlight`.
         grace_period: how long `server_close` waits for what is in flight, in seconds; None: for
             ever.
     """
@@ -109,6 +110,17 @@ class Server(Protocol):
     def remove_watched(self, watched: Watched) -> None:
         """Take `add_watched` back."""
 
+    def wait_with_watched(self, waiter: Waiter, timeout: float | None) -> set[int]:
+        """Wait by `waiter` and for what is watched, for at most `timeout` seconds (None: for ever).
+
+        For a strategy whose `serve` does not accept by itself, so that all children are reaped: its
+        own, and those of the strategy before it.
+
+        Returns:
+            What `Waiter.wait` does.
+        """
+        raise NotImplementedError
+
     def become_child(self) -> None:
         """Turn this copy of the server into that of a forked child, which handles one connection.
 
@@ -185,8 +197,9 @@ class Strategy:
     def drain(self, server: Server, timeout: float | None) -> bool:
         """Has everything that I started ended? Waits at most `timeout` seconds (None: for ever).
 
-        Called when nothing is accepted any more. If it says no, the server cuts what is in flight
-        and asks once more. Afterwards the strategy can be used again.
+        Called when nothing is accepted for it any more. If it says no, the server cuts what is in
+        flight and asks once more, maybe while another thread still waits in this method. Afterwards
+        the strategy can be used again.
         """
         return server.in_flight.wait_for_none(timeout)
 

@@ -11,6 +11,10 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .strategy import Watched
 
 # A poll set needs no descriptor of its own, and one system call where epoll needs two.
 _Selector: type[selectors.BaseSelector] = getattr(
@@ -57,6 +61,7 @@ class Waiter:
         self._own = self._receiver.fileno()
         self._selector.register(self._own, selectors.EVENT_READ)
         self._watched: set[int] = set()
+        self._beside: list[tuple[int, Watched]] = []
         self._gets_signals = False
 
     def watch(self, fd: int) -> None:
@@ -86,6 +91,26 @@ class Waiter:
             ready.discard(self._own)
             with contextlib.suppress(OSError):
                 self._receiver.recv(4096)
+        return ready
+
+    def wait_beside(self, watched: Iterable[Watched], timeout: float | None) -> set[int]:
+        """Like `wait`, but for each of `watched` as well, whose `check` is called when it is due.
+
+        It also returns when the `tick` of one of them is over.
+        """
+        wanted = [(each.fileno(), each) for each in watched]
+        if wanted != self._beside:
+            for fd in {fd for fd, _ in self._beside} - {fd for fd, _ in wanted}:
+                self.unwatch(fd)
+            for fd, _ in wanted:
+                if fd != -1:
+                    self.watch(fd)
+            self._beside = wanted
+        ticks = [each.tick() for _, each in wanted]
+        ready = self.wait(shortest(timeout, *ticks))
+        for fd, each in wanted:
+            if fd in ready or each.tick() is not None:
+                each.check()
         return ready
 
     def wake(self) -> None:
@@ -126,6 +151,11 @@ class Waiter:
             current = signal.set_wakeup_fd(-1)
             if current != self._sender.fileno():  # the application's, which came later
                 signal.set_wakeup_fd(current)
+
+
+def shortest(*timeouts: float | None) -> float | None:
+    """The shortest of `timeouts`, in seconds; None, which is for ever, if all are None."""
+    return min((timeout for timeout in timeouts if timeout is not None), default=None)
 
 
 def _close(*pair: socket.socket) -> None:

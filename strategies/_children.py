@@ -8,9 +8,9 @@ import select
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable
 from itertools import starmap
-from typing import NoReturn
 
 from ._child import flush, run_child
 
@@ -30,6 +30,9 @@ _TURNS = 20
 
 OnExit = Callable[[int, int], None]
 
+# Those of every strategy in this process: one may fork while the one before it still drains.
+_all: weakref.WeakSet[Children] = weakref.WeakSet()
+
 
 class Children:
     """The children of one strategy, each reaped by its own pid when it has exited.
@@ -47,6 +50,7 @@ class Children:
         self._on_exit: dict[int, OnExit] = {}
         self._pid_of: dict[int, int] = {}  # by pidfd
         self._exits: select.epoll | None = None
+        _all.add(self)
 
     def pids(self) -> list[int]:
         """The process identifiers of those that are not reaped yet."""
@@ -79,7 +83,7 @@ class Children:
                 # help, and Python runs a signal handler as soon as it is back from os.fork.
                 self._on_exit.update(zip(starmap(os.fork, ((),)), (on_exit,), strict=False))
                 if 0 in self._on_exit:
-                    self._run_child(main, mask)
+                    run_child(main, mask)
             finally:
                 for pid in self._on_exit.keys() - before:
                     on_start(pid)
@@ -178,14 +182,8 @@ class Children:
         if on_exit is not None:
             on_exit(pid, os.waitstatus_to_exitcode(status))
 
-    def _run_child(self, main: Callable[[], int], mask: Iterable[int]) -> NoReturn:
-        def forget_siblings_first() -> int:
-            self._forget_siblings()
-            return main()
-
-        run_child(forget_siblings_first, mask)
-
-    def _forget_siblings(self) -> None:
+    def forget(self) -> None:
+        """Give back what this process has of them, a forked one: they are its parent's."""
         self._lock = threading.RLock()
         self._on_exit.clear()
         if self._exits is not None:
@@ -194,6 +192,15 @@ class Children:
         for fd in self._pid_of:
             os.close(fd)
         self._pid_of.clear()
+
+
+def _forget_siblings() -> None:
+    for children in tuple(_all):
+        children.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_siblings)
 
 
 def _unblock_signals(mask: Iterable[int]) -> None:

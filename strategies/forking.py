@@ -54,12 +54,11 @@ class Forking(Strategy):
             OSError: the system refuses another process.
         """
         self._children.check()
-        server.add_watched(self._children)
         kept = server.address_beside_child(client_address)
         self._children.fork(
             partial(_handle_in_child, server, request, client_address),
-            partial(server.in_flight.hand_to_child, request, client_address=kept),
-            partial(_end, server, request, kept),
+            partial(self._begin, server, request, kept),
+            partial(self._end, server, request, kept),
         )
         server.close_request(request)
 
@@ -68,10 +67,27 @@ class Forking(Strategy):
         deadline = None if timeout is None else time.monotonic() + timeout
         if not self._children.wait(timeout):
             return False
-        server.remove_watched(self._children)
         self._children.close()
         remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
         return server.in_flight.wait_for_none(remaining)
+
+    def _begin(self, server: Server, request: Any, client_address: Any, pid: int) -> None:
+        server.add_watched(self._children)
+        server.in_flight.hand_to_child(request, pid, client_address)
+
+    def _end(
+        self, server: Server, request: Any, client_address: Any, pid: int, status: int
+    ) -> None:
+        if not self._children.pids():
+            server.remove_watched(self._children)
+        server.end_child(request, client_address)
+        if status < 0:
+            _logger.error(
+                "child %d was ended by signal %d while it handled the connection from %s",
+                pid,
+                -status,
+                client_address,
+            )
 
 
 def _handle_in_child(server: Server, request: Any, client_address: Any) -> int:
@@ -81,14 +97,3 @@ def _handle_in_child(server: Server, request: Any, client_address: Any) -> int:
         # It is still open: a thread has it, and all threads here were started by the handler.
         join_threads(threading.enumerate())
     return 0
-
-
-def _end(server: Server, request: Any, client_address: Any, pid: int, status: int) -> None:
-    server.end_child(request, client_address)
-    if status < 0:
-        _logger.error(
-            "child %d was ended by signal %d while it handled the connection from %s",
-            pid,
-            -status,
-            client_address,
-        )

@@ -104,11 +104,7 @@ class Prefork(Strategy):
             due = self._fill(server, stop, waiter)
             if self._signals:
                 server.mark_serving()
-            if self._children.fileno() != -1:
-                waiter.watch(self._children.fileno())
-            timeouts = [t for t in (due, self._children.tick()) if t is not None]
-            waiter.wait(min(timeouts, default=None))
-            self._children.check()
+            server.wait_with_watched(waiter, due)
 
     def ready(self, server: Server) -> bool:
         """Whether `inner` has room."""
@@ -157,12 +153,13 @@ class Prefork(Strategy):
 
         def note(pid: int) -> None:
             self._signals[pid] = signal
+            server.add_watched(self._children)
 
         try:
             self._children.fork(
                 partial(self._work, server, signal, waiter),
                 note,
-                partial(self._end, stop, signal, time.monotonic()),
+                partial(self._end, server, stop, signal, time.monotonic()),
             )
         except OSError:
             signal.close()
@@ -174,8 +171,16 @@ class Prefork(Strategy):
         return work(server, signal, self.inner)
 
     def _end(
-        self, stop: StopSignal, signal: StopSignal, started: float, pid: int, status: int
+        self,
+        server: Server,
+        stop: StopSignal,
+        signal: StopSignal,
+        started: float,
+        pid: int,
+        status: int,
     ) -> None:
+        if not self._children.pids():
+            server.remove_watched(self._children)
         signal.close()
         self._signals.pop(pid, None)
         self._retired.pop(pid, None)

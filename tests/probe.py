@@ -21,6 +21,7 @@ import socketserver
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ OPTIONS = {
     "beside": False,  # have another thread that does nothing
     "shape": "",  # a class of `shapes` that is given the strategy
     "way": "adopt",  # or "class": how it is given that
+    "next": [],  # strategies to assign, one with each SIGHUP
     "unflushed": "",  # text that is in the buffer of the standard output before serving
 }
 
@@ -108,6 +110,21 @@ class Commands(BaseRequestHandler):
     def do_thread(self) -> str:
         is_main = threading.current_thread() is threading.main_thread()
         return "main" if is_main else "another"
+
+    def do_who(self) -> str:
+        """Who handles this: the process, its parent, and the number of the thread, 0 for main."""
+        thread = threading.current_thread()
+        # A forked thread is the main thread of its process, under its old name.
+        is_main = thread is threading.main_thread()
+        number = 0 if is_main else thread.name.split("-")[1].split()[0]
+        return f"{os.getpid()} {os.getppid()} {number}"
+
+    def do_assign(self, *words: str) -> str:
+        try:
+            assign(self.server, " ".join(words))
+        except Exception as error:  # noqa: BLE001 - the test asks which
+            return f"{type(error).__name__}: {error}"
+        return "assigned"
 
     def do_in_flight(self) -> int:
         return len(self.server.in_flight)
@@ -299,6 +316,15 @@ def hoard_or_release(*_: Any) -> None:
     tell("hoarded")
 
 
+def assign(server: Any, text: str) -> None:
+    """Replace the strategy, whatever the server is doing."""
+    before = server.strategy
+    server.strategy = parse(text)
+    # Takes a number: the threads that the new strategy starts have higher ones.
+    number = threading.Thread().name.split("-")[1]
+    tell("assigned", before=repr(before), strategy=repr(server.strategy), thread=int(number))
+
+
 def give(cls: Any, text: str, way: str) -> Any:
     """What builds a server of the class `cls` with a strategy."""
     if way == "class":
@@ -363,7 +389,10 @@ def obey(server: Any) -> None:
             error = None
             started = time.monotonic()
             try:
-                getattr(server, method)(*map(float, arguments))
+                if method == "assign":
+                    assign(server, " ".join(arguments))
+                else:
+                    getattr(server, method)(*map(float, arguments))
             except Exception as exc:  # noqa: BLE001 - the test asks which
                 error = type(exc).__name__
             tell(method, ms=1000 * (time.monotonic() - started), error=error)
@@ -382,6 +411,7 @@ def what_is_left(fds: int, threads: int, own_child: int) -> dict[str, Any]:
 def main() -> None:
     text = sys.argv[1]
     options = OPTIONS | json.loads(sys.argv[2] if len(sys.argv) > 2 else "{}")
+    warnings.simplefilter("always")  # a fork beside a thread, since Python 3.12
     logging.basicConfig(level=logging.INFO, format="%(process)d %(levelname)s %(message)s")
     own_child = 0
     if options["own_child"]:
@@ -397,6 +427,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
     signal.signal(signal.SIGUSR1, lambda *_: server.server_close())
     signal.signal(signal.SIGUSR2, hoard_or_release)
+    following = iter(options["next"])
+    signal.signal(signal.SIGHUP, lambda *_: assign(server, next(following)))
     if options["beside"]:
         threading.Thread(target=threading.Event().wait, daemon=True).start()
         threads += 1

@@ -131,11 +131,12 @@ class Probe:
         Events that come from several processes and threads have no order among each other.
         """
         deadline = time.monotonic() + self.patience
+        fields["event"] = event
+        for found in self._unclaimed:
+            if fields.items() <= found.items():
+                self._unclaimed.remove(found)
+                return found
         while True:
-            for found in self._unclaimed:
-                if found["event"] == event and fields.items() <= found.items():
-                    self._unclaimed.remove(found)
-                    return found
             try:
                 found = self._events.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
@@ -144,6 +145,8 @@ class Probe:
                 self._events.put(None)
             assert found is not None, f"it ended without {event!r}: {self.seen}\n{self.log()}"
             self.seen.append(found)
+            if fields.items() <= found.items():
+                return found
             self._unclaimed.append(found)
 
     def count(self, event: str) -> int:

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from adopting import ANY_PORT, QuietThreading, Shout, ask, serving
+from adopting import ANY_PORT, QuietThreading, Shout, serving
 from migrating import PAGE, adopted, connect, in_thread, join, ours, read, shows
 from migrating_host import hosted
 from probes import PATIENCE, probing
 from serverstrategy import Strategy, TCPServer, UDPServer, adopt, with_strategy
 from serverstrategy.base_server import BaseServer
-from serverstrategy.strategies import Synchronous, Threaded
+from serverstrategy.strategies import Threaded
 
 
 @shows("limits", "Workers need our loop.")
@@ -172,15 +172,12 @@ def test_it_is_refused(row: str) -> None:
             assert type(server) is QuietThreading
 
 
-@shows("refused", "another strategy for a server that serves")
-def test_another_strategy_while_it_serves_is_refused() -> None:
-    with adopted(Shout, Threaded()) as server, serving(server):
-        assert ask(server) == b"HI\n"
-        for attempt in (lambda: adopt(server, Synchronous()), lambda: assign(server, Strategy())):
-            with pytest.raises(RuntimeError, match="while it serves"):
-                attempt()
-        assert repr(server.strategy) == "Threaded()"
-
-
-def assign(server: Any, strategy: Strategy) -> None:
-    server.strategy = strategy
+@shows("refused", "another strategy in a child or a worker")
+@pytest.mark.parametrize("expression", ["Forking()", "Prefork(1)"])
+def test_another_strategy_in_a_child_is_refused(expression: str) -> None:
+    with probing(expression) as probe:
+        error = probe.ask("assign Threaded()")
+        assert error is not None
+        assert error.startswith("RuntimeError")
+        assert probe.answers()
+        probe.stop()

@@ -804,16 +804,6 @@ def test_a_strategy_that_serves_another_server_cannot_be_assigned() -> None:
         assert server.strategy is mine
 
 
-def test_the_strategy_cannot_be_replaced_while_the_server_serves() -> None:
-    strategy = Threaded()
-    with TCPServer(ANY_PORT, Echo, strategy=strategy) as server:
-        with serving(server):
-            with pytest.raises(RuntimeError, match="while it serves"):
-                server.strategy = Synchronous()
-            assert server.strategy is strategy
-        server.strategy = Synchronous()
-
-
 def test_a_closed_server_takes_no_strategy_away() -> None:
     strategy = Threaded()
     closed = TCPServer(ANY_PORT, Echo)

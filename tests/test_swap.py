@@ -1,0 +1,203 @@
+"""Live swap: another strategy takes the listener while the server serves."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+
+import psutil
+import pytest
+
+from probes import STRATEGIES, Probe, probing, wait_until
+from swapping import is_handled_by, load, who, who_handles
+
+IN_THE_BOX = STRATEGIES[:7]
+PAIRS = list(itertools.permutations(IN_THE_BOX, 2))
+
+
+def forks(expression: str) -> bool:
+    return "ork" in expression
+
+
+def holds_back(old: str, new: str) -> bool:
+    """Whether a connection of the old strategy keeps the new one from accepting."""
+    # Synchronous: the thread that serves is in the handler.
+    return old == "Synchronous()" or (not forks(old) and forks(new))
+
+
+def no_fork_was_beside_a_thread(probe: Probe) -> bool:
+    return "DeprecationWarning" not in probe.log()
+
+
+@pytest.mark.parametrize(("old", "new"), PAIRS)
+def test_a_swap_at_load_costs_no_connection(old: str, new: str) -> None:
+    with probing(old, next=[new]) as probe:
+        with load(probe) as clients:
+            clients.wait_for_more(5)
+            with probe.client() as dialogue:
+                begun = who(dialogue)
+                before = {child.pid for child in probe.children()}
+                probe.signal(signal.SIGHUP)
+                thread = probe.expect("assigned")["thread"]
+                if not holds_back(old, new):
+                    assert wait_until(lambda: is_handled_by(new, probe, before, thread))
+                assert who(dialogue) == begun
+            assert wait_until(lambda: is_handled_by(new, probe, before, thread))
+            clients.wait_for_more(5)
+        assert who_handles(probe)
+        probe.stop()
+        assert no_fork_was_beside_a_thread(probe)
+
+
+@pytest.mark.parametrize("order", [IN_THE_BOX, IN_THE_BOX[::-1]], ids=["forth", "back"])
+def test_many_swaps_at_load_cost_no_connection(order: list[str]) -> None:
+    with probing(order[0], next=order[1:] * 2) as probe:
+        with load(probe) as clients:
+            for _ in order[1:] * 2:
+                probe.signal(signal.SIGHUP)
+                probe.expect("assigned")
+                clients.wait_for_more(5)
+        probe.stop()
+        assert no_fork_was_beside_a_thread(probe)
+
+
+@pytest.mark.parametrize("old", ["Threaded()", "ThreadPool(4)"])
+@pytest.mark.parametrize("new", ["Forking()", "Prefork(2, ThreadPool(4))"])
+def test_threads_end_before_the_first_fork(old: str, new: str) -> None:
+    with probing(old, next=[new]) as probe, probe.client() as dialogue:
+        begun = who(dialogue)
+        probe.signal(signal.SIGHUP)
+        probe.expect("assigned")
+        with probe.client() as waiting:
+            waiting.send("who")
+            assert who(dialogue) == begun
+            assert probe.children() == []
+            dialogue.close()
+            assert waiting.receive() is not None
+        events = [each["event"] for each in probe.seen]
+        probe.stop()
+        told = [each["event"] for each in probe.seen if each["event"] in ("handling", "finished")]
+        assert told == ["handling", "finished", "handling", "finished"], events
+
+
+@pytest.mark.parametrize("new", ["Forking()", "Prefork(2)"])
+def test_threads_keep_forks_waiting_no_longer_than_the_grace_period(new: str) -> None:
+    with probing("Threaded()", grace=0.3, next=[new]) as probe, probe.client() as dialogue:
+        who(dialogue)
+        probe.signal(signal.SIGHUP)
+        assert probe.answers()
+        assert dialogue.receive() is None
+        assert "cut the <connection" in probe.log()
+        assert who_handles(probe).pid != probe.pid
+        probe.stop()
+        assert no_fork_was_beside_a_thread(probe)
+
+
+def test_a_thread_that_drains_ends_before_the_first_fork() -> None:
+    with (
+        probing("Threaded()", next=["ThreadPool(1)", "Prefork(2)"]) as probe,
+        probe.client() as dialogue,
+    ):
+        begun = who(dialogue)
+        probe.signal(signal.SIGHUP)
+        thread = probe.expect("assigned")["thread"]
+        assert wait_until(lambda: is_handled_by("ThreadPool(1)", probe, set(), thread))
+        probe.signal(signal.SIGHUP)
+        probe.expect("assigned")
+        with probe.client() as waiting:
+            waiting.send("who")
+            assert who(dialogue) == begun
+            dialogue.close()
+            assert waiting.receive() is not None
+        probe.stop()
+        assert no_fork_was_beside_a_thread(probe)
+
+
+FORKING_PAIRS = [(old, new) for old, new in PAIRS if forks(old)]
+
+
+@pytest.mark.parametrize(("old", "new"), FORKING_PAIRS)
+def test_the_processes_of_the_old_one_are_reaped_while_the_new_one_idles(
+    old: str, new: str
+) -> None:
+    with probing(old, next=[new]) as probe:
+        with probe.client() as dialogue:
+            begun = who(dialogue)
+            before = probe.children()
+            probe.signal(signal.SIGHUP)
+            thread = probe.expect("assigned")["thread"]
+            pids = {child.pid for child in before}
+            assert wait_until(lambda: is_handled_by(new, probe, pids, thread))
+            assert who(dialogue) == begun
+        # Not zombies either.
+        assert wait_until(lambda: not any(psutil.pid_exists(child.pid) for child in before))
+        probe.stop()
+
+
+@pytest.mark.parametrize("old", [text for text in IN_THE_BOX if text.startswith("Prefork")])
+def test_a_worker_of_the_old_one_is_cut_after_the_grace_period_of_the_close(old: str) -> None:
+    with probing(old, grace=0.3, next=["Threaded()"]) as probe, probe.client() as dialogue:
+        begun = who(dialogue)
+        before = {child.pid for child in probe.children()}
+        probe.signal(signal.SIGHUP)
+        thread = probe.expect("assigned")["thread"]
+        assert wait_until(lambda: is_handled_by("Threaded()", probe, before, thread))
+        assert who(dialogue) == begun
+        probe.stop()
+        assert dialogue.receive() is None
+
+
+@pytest.mark.parametrize("old", IN_THE_BOX)
+def test_a_stop_at_the_moment_of_the_swap_ends_it(old: str) -> None:
+    new = next(text for text in IN_THE_BOX if text != old and forks(text) is not forks(old))
+    with probing(old, next=[new]) as probe:
+        assert probe.answers()
+        probe.signal(signal.SIGHUP)
+        probe.stop()
+        assert probe.refuses()
+
+
+def test_ctrl_c_while_forks_wait_for_threads_ends_it() -> None:
+    with probing("Threaded()", next=["Prefork(2)"]) as probe, probe.client() as dialogue:
+        who(dialogue)
+        probe.signal(signal.SIGHUP)
+        probe.expect("assigned")
+        probe.interrupt()
+        probe.expect("returned", error="KeyboardInterrupt")
+        dialogue.close()
+        probe.closed()
+
+
+@pytest.mark.parametrize("new", ["Forking()", "Prefork(2)", "Prefork(2, Forking(10))"])
+def test_a_child_of_the_new_one_can_stop_the_server(new: str) -> None:
+    with probing("Threaded()", next=[new]) as probe:
+        assert probe.answers()
+        probe.signal(signal.SIGHUP)
+        probe.expect("assigned")
+        assert wait_until(lambda: who_handles(probe).pid != probe.pid)
+        assert probe.ask("call shutdown") is not None
+        probe.closed()
+
+
+@pytest.mark.parametrize("old", [text for text in IN_THE_BOX if forks(text)])
+def test_a_child_cannot_make_it(old: str) -> None:
+    with probing(old) as probe:
+        reply = probe.ask("assign Threaded()")
+        assert reply is not None
+        assert reply.startswith("RuntimeError: a child process cannot")
+        assert probe.answers()
+        probe.stop()
+
+
+@pytest.mark.parametrize("new", IN_THE_BOX[1:])
+def test_another_thread_may_make_it(new: str) -> None:
+    with probing("Synchronous()", thread=True) as probe:
+        assert probe.answers()
+        with load(probe) as clients:
+            probe.tell(f"assign {new}")
+            thread = probe.expect("assigned")["thread"]
+            assert wait_until(lambda: is_handled_by(new, probe, set(), thread))
+            clients.wait_for_more(5)
+        probe.tell("shutdown")
+        probe.end_of_commands()
+        probe.closed()
