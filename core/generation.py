@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import weakref
 from typing import Any
 
 from . import ownership
@@ -33,7 +32,7 @@ class Generation:
 
     def __init__(self, strategy: Strategy, whole: InFlight) -> None:
         self.strategy = strategy
-        self._view: weakref.ref[ServerView] | None = None
+        self._view: ServerView | None = None
         self.start_afresh(whole)
 
     def start_afresh(self, whole: InFlight) -> None:
@@ -50,14 +49,16 @@ class Generation:
     def facing(self, server: Any) -> Any:
         """What the strategy is handed: `server`, with the connections of this generation only.
 
-        The same object as long as somebody has it. It is not kept here: an application that drops
-        its server instead of closing it drops all.
+        Always the same object until `leave`.
         """
-        view = None if self._view is None else self._view()
+        view = self._view
         if view is None:
-            view = ServerView(server, self)
-            self._view = weakref.ref(view)
+            view = self._view = ServerView(server, self)
         return view
+
+    def leave(self) -> None:
+        """Let go of the server."""
+        self._view = None
 
     def add_watched(self, watched: Watched) -> None:
         """See `Server.add_watched`."""

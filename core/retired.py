@@ -94,6 +94,7 @@ class Retired:
             if generation in self._generations:
                 others = tuple(each for each in self._generations if each is not generation)
                 self._generations = others
+                generation.leave()
                 self._on_end(server, generation.strategy)
 
     def _start(

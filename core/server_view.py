@@ -24,33 +24,60 @@ class ServerView:
     """A server with the connections and the children of one strategy only.
 
     So a strategy that takes over has all its room from the start, and the one before it need not
-    wait for the connections that came later. Everything else is the server's, for reading and for
-    writing.
+    wait for the connections that came later. Everything else is the server's, for reading, writing
+    and deleting; it passes for an instance of the server's class, and is equal to the server.
     """
 
+    # No dictionary of its own, so that `vars` shows that of the server.
+    __slots__ = ("__own", "__server", "__weakref__")
+
+    __own: Own
+    __server: Any
+
     def __init__(self, server: Any, own: Own) -> None:
-        vars(self)["_server"] = server
-        vars(self)["_own"] = own
+        object.__setattr__(self, "_ServerView__server", server)
+        object.__setattr__(self, "_ServerView__own", own)
 
     @property
     def in_flight(self) -> InFlight:
         """The connections that were accepted for the strategy."""
-        own: Own = vars(self)["_own"]
-        return own.in_flight
+        return self.__own.in_flight
 
     def add_watched(self, watched: Watched) -> None:
         """See `Server.add_watched`."""
-        vars(self)["_own"].add_watched(watched)
+        self.__own.add_watched(watched)
 
     def remove_watched(self, watched: Watched) -> None:
         """See `Server.remove_watched`."""
-        vars(self)["_own"].remove_watched(watched)
+        self.__own.remove_watched(watched)
+
+    @property
+    def __class__(self) -> Any:
+        return self.__server.__class__
+
+    @__class__.setter
+    def __class__(self, cls: Any) -> None:
+        self.__server.__class__ = cls
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(vars(self)["_server"], name)
+        return getattr(self.__server, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(vars(self)["_server"], name, value)
+        setattr(self.__server, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self.__server, name)
+
+    def __dir__(self) -> list[str]:
+        return dir(self.__server)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is ServerView:
+            other = other.__server
+        return bool(self.__server == other)
+
+    def __hash__(self) -> int:
+        return hash(self.__server)
 
     def __repr__(self) -> str:
-        return repr(vars(self)["_server"])
+        return repr(self.__server)

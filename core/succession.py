@@ -213,7 +213,10 @@ class Succession:
     def close(self, server: Any) -> None:
         """Let all strategies serve other servers."""
         with self._lock:
-            strategies = [each.strategy for each in (*self.retired, self.current)]
+            strategies: list[Strategy] = []
+            for each in (*self.retired, self.current):
+                each.leave()
+                strategies.append(each.strategy)
             self.retired.clear()
             if self._next is not None:
                 strategies.append(self._next)
