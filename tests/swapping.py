@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import queue
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from probes import Client, Probe
+from serverstrategy import Strategy
+from serverstrategy.strategies import (
+    Fallback,
+    Forking,
+    Limit,
+    PerClient,
+    Prefork,
+    Synchronous,
+    parse,
+)
 
 
 class Who(NamedTuple):
@@ -30,6 +44,23 @@ def who_handles(probe: Probe) -> Who:
         return who(client)
 
 
+def without_layers(expression: str) -> Strategy:
+    """The strategy that an expression is about."""
+    strategy = parse(expression)
+    while isinstance(strategy, Limit | PerClient | Fallback):
+        strategy = strategy.inner
+    return strategy
+
+
+def holds_back(old: str, new: str) -> bool:
+    """Whether a connection of the old strategy keeps the new one from accepting."""
+    before, after = without_layers(old), without_layers(new)
+    # Synchronous: the thread that serves is in the handler.
+    return isinstance(before, Synchronous) or (
+        after.multiprocess and before.multithread and not before.multiprocess
+    )
+
+
 def is_handled_by(expression: str, probe: Probe, before: set[int], thread: int) -> bool:
     """Whether new connections are handled by the strategy, and by one that is new.
 
@@ -39,83 +70,80 @@ def is_handled_by(expression: str, probe: Probe, before: set[int], thread: int) 
         before: the processes that were there before.
         thread: threads with a higher number are new.
     """
+    strategy = without_layers(expression)
     seen = [who_handles(probe) for _ in range(3)]
-    if expression == "Synchronous()":
-        return all(each.pid == probe.pid and each.thread == 0 for each in seen)
-    if expression.startswith("Thread"):
-        return all(each.pid == probe.pid and each.thread > thread for each in seen)
-    if expression.startswith("Forking"):
-        return len({each.pid for each in seen}) == 3 and {each.parent for each in seen} == {
-            probe.pid
-        }
-    if "Forking" in expression:
-        return len({each.pid for each in seen}) == 3 and all(
-            each.parent not in (probe.pid, *before) for each in seen
+    if not strategy.multiprocess:
+        return all(
+            each.pid == probe.pid
+            and (each.thread > thread if strategy.multithread else each.thread == 0)
+            for each in seen
         )
-    if any(each.parent != probe.pid or each.pid in before for each in seen):
-        return False
-    is_threaded = "Thread" in expression
-    return len({each.pid for each in seen}) <= 2 and all(
-        bool(each.thread) is is_threaded for each in seen
+    parents, pids = {each.parent for each in seen}, {each.pid for each in seen}
+    if isinstance(strategy, Forking):
+        return len(pids) == 3 and parents == {probe.pid}
+    assert isinstance(strategy, Prefork)
+    if isinstance(strategy.inner, Forking):
+        return len(pids) == 3 and parents.isdisjoint({probe.pid, *before})
+    return (
+        parents == {probe.pid}
+        and pids.isdisjoint(before)
+        and len(pids) <= strategy.workers
+        and all(bool(each.thread) is strategy.multithread for each in seen)
     )
 
 
 class Load:
-    """Clients, each of which connects, asks, and connects again."""
+    """Processes of clients, each of which connects, asks, and connects again."""
 
-    def __init__(self, probe: Probe, clients: int) -> None:
+    def __init__(self, probe: Probe, processes: int, clients: int) -> None:
         self.errors: list[str] = []
-        self.answers = 0
         self._probe = probe
-        self._is_over = threading.Event()
-        self._more = threading.Condition()
-        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+        self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+        program = Path(__file__).with_name("swap_clients.py")
+        command = [sys.executable, program, *map(str, (*probe.address, clients))]
+        self._processes = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for _ in range(processes)
+        ]
+        self._readers = [
+            threading.Thread(target=self._read, args=(each,)) for each in self._processes
+        ]
+        for thread in self._readers:
+            thread.start()
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line != "answered\n":
+                self.errors.append(line)
+            self._answers.put(line)
 
     def wait_for_more(self, number: int) -> None:
         """Wait until so many more have been answered."""
-        with self._more:
-            wanted = self.answers + number
-            assert self._more.wait_for(
-                lambda: self.answers >= wanted or bool(self.errors), self._probe.patience
-            ), self._probe.log()
-        assert self.errors == []
-
-    def _run(self) -> None:
-        while not self._is_over.is_set():
-            error = self._ask()
-            with self._more:
-                if error is None:
-                    self.answers += 1
-                else:
-                    self.errors.append(error)
-                self._more.notify_all()
-            if error is not None:
-                return
-
-    def _ask(self) -> str | None:
-        try:
-            with Client(self._probe.address) as client:
-                client.send("echo hi")
-                reply = client.reader.readline()
-        except OSError as error:
-            return repr(error)
-        return None if reply == b"hi\n" else f"got {reply!r}"
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        while not self._answers.empty():
+            self._answers.get()
+        for _ in range(number):
+            try:
+                self._answers.get(timeout=self._probe.patience)
+            except queue.Empty:
+                raise AssertionError(f"no answers any more\n{self._probe.log()}") from None
+            assert self.errors == []
 
     def end(self) -> None:
-        self._is_over.set()
-        for thread in self._threads:
-            thread.join()
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.close()
+        for process, reader in zip(self._processes, self._readers, strict=True):
+            process.wait()
+            reader.join()
+            assert process.stdout is not None
+            process.stdout.close()
 
 
 @contextlib.contextmanager
-def load(probe: Probe, clients: int = 3) -> Iterator[Load]:
+def load(probe: Probe, processes: int = 2, clients: int = 2) -> Iterator[Load]:
     """Clients that keep connecting; in the end, all of them must have been answered."""
-    clients_of_all = Load(probe, clients)
-    clients_of_all.start()
+    clients_of_all = Load(probe, processes, clients)
     try:
         yield clients_of_all
     finally:

@@ -9,54 +9,77 @@ import psutil
 import pytest
 
 from probes import STRATEGIES, Probe, probing, wait_until
-from swapping import is_handled_by, load, who, who_handles
+from swapping import Load, holds_back, is_handled_by, load, who, who_handles
 
 IN_THE_BOX = STRATEGIES[:7]
 PAIRS = list(itertools.permutations(IN_THE_BOX, 2))
-
-
-def forks(expression: str) -> bool:
-    return "ork" in expression
-
-
-def holds_back(old: str, new: str) -> bool:
-    """Whether a connection of the old strategy keeps the new one from accepting."""
-    # Synchronous: the thread that serves is in the handler.
-    return old == "Synchronous()" or (not forks(old) and forks(new))
+WITH_LAYERS = [
+    *STRATEGIES,
+    "Limit(20, Threaded())",
+    "PerClient(50, ThreadPool(4))",
+    "Fallback(Prefork(2, Limit(20, Threaded())), Threaded())",
+]
 
 
 def no_fork_was_beside_a_thread(probe: Probe) -> bool:
     return "DeprecationWarning" not in probe.log()
 
 
-@pytest.mark.parametrize(("old", "new"), PAIRS)
-def test_a_swap_at_load_costs_no_connection(old: str, new: str) -> None:
-    with probing(old, next=[new]) as probe:
-        with load(probe) as clients:
-            clients.wait_for_more(5)
-            with probe.client() as dialogue:
-                begun = who(dialogue)
-                before = {child.pid for child in probe.children()}
-                probe.signal(signal.SIGHUP)
-                thread = probe.expect("assigned")["thread"]
-                if not holds_back(old, new):
-                    assert wait_until(lambda: is_handled_by(new, probe, before, thread))
-                assert who(dialogue) == begun
+def walk_through_all_pairs(things: list[str]) -> list[str]:
+    """A list, and again its first, in which each ordered pair of things stands once side by side.
+
+    Each thing is followed by itself, too.
+    """
+    # Hierholzer's algorithm, for an Eulerian circuit.
+    follows = {each: list(things) for each in things}
+    path, walk = [things[0]], list[str]()
+    while path:
+        if follows[path[-1]]:
+            path.append(follows[path[-1]].pop())
+        else:
+            walk.append(path.pop())
+    return walk[::-1]
+
+
+def swap_amid_a_dialogue(probe: Probe, clients: Load, old: str, new: str) -> None:
+    """Swap, and see that a dialogue goes on with the old one, and that the new one serves."""
+    with probe.client() as dialogue:
+        begun = who(dialogue)
+        before = {child.pid for child in probe.children()}
+        probe.signal(signal.SIGHUP)
+        thread = probe.expect("assigned")["thread"]
+        if not holds_back(old, new):
             assert wait_until(lambda: is_handled_by(new, probe, before, thread))
-            clients.wait_for_more(5)
+        assert who(dialogue) == begun
+    assert wait_until(lambda: is_handled_by(new, probe, before, thread))
+    clients.wait_for_more(3)
+
+
+@pytest.mark.timeout(180)
+def test_swaps_at_load_from_each_to_each_cost_no_connection() -> None:
+    first, *others = walk_through_all_pairs(WITH_LAYERS)
+    assert len(others) == len(WITH_LAYERS) ** 2
+    with probing(first, next=others) as probe:
+        with load(probe) as clients:
+            for old, new in itertools.pairwise([first, *others]):
+                try:
+                    swap_amid_a_dialogue(probe, clients, old, new)
+                except BaseException as error:
+                    error.add_note(f"from {old} to {new}\n{probe.log()}")
+                    raise
         assert who_handles(probe)
         probe.stop()
         assert no_fork_was_beside_a_thread(probe)
 
 
-@pytest.mark.parametrize("order", [IN_THE_BOX, IN_THE_BOX[::-1]], ids=["forth", "back"])
-def test_many_swaps_at_load_cost_no_connection(order: list[str]) -> None:
-    with probing(order[0], next=order[1:] * 2) as probe:
+def test_quick_swaps_at_load_cost_no_connection() -> None:
+    first, *others = IN_THE_BOX * 3
+    with probing(first, next=others) as probe:
         with load(probe) as clients:
-            for _ in order[1:] * 2:
+            for _ in others:
                 probe.signal(signal.SIGHUP)
                 probe.expect("assigned")
-                clients.wait_for_more(5)
+            clients.wait_for_more(20)
         probe.stop()
         assert no_fork_was_beside_a_thread(probe)
 
@@ -111,6 +134,10 @@ def test_a_thread_that_drains_ends_before_the_first_fork() -> None:
             assert waiting.receive() is not None
         probe.stop()
         assert no_fork_was_beside_a_thread(probe)
+
+
+def forks(expression: str) -> bool:
+    return "ork" in expression
 
 
 FORKING_PAIRS = [(old, new) for old, new in PAIRS if forks(old)]
