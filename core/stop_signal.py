@@ -129,6 +129,15 @@ class StopSignal:
         self._owner_end.close()
         self._child_end.close()
 
+    def end_parts(self) -> None:
+        """Stop and close the parts below this one. For who made all of them.
+
+        Where Ctrl-C interrupts it, or the making of a part, the next call does the rest.
+        """
+        for child in tuple(self._children):
+            child.set()
+            child.close()
+
     def _is_set_above(self) -> bool:
         above = self._parent
         return above is not None and above.fileno() != -1 and above.is_set()

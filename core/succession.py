@@ -95,16 +95,18 @@ class Succession:
         """
         state = server._serverstrategy
         goes_on = True
-        while goes_on and not state.is_over(server):
-            self.take_over(server)
-            self._wait_while_held(server, stop)
-            goes_on = not stop.is_set() and self._serve_once(server, stop)
+        try:
+            while goes_on and not state.is_over(server):
+                self.take_over(server)
+                self._wait_while_held(server, stop)
+                goes_on = not stop.is_set() and self._serve_once(server, stop)
+        finally:
+            stop.end_parts()  # once more, for what Ctrl-C may have interrupted
 
     def _serve_once(self, server: Any, stop: StopSignal) -> bool:
         """Serve by the current generation; whether another one is to go on."""
-        signal = stop.child()
         try:
-            self._signal = signal
+            self._signal = signal = stop.child()
             if self._next is not None:
                 return True
             generation = self.current
@@ -112,8 +114,7 @@ class Succession:
             return signal.is_set() and not stop.is_set()
         finally:
             self._signal = None
-            signal.set()
-            signal.close()
+            stop.end_parts()
 
     def _wait_while_held(self, server: Any, stop: StopSignal) -> None:
         """Wait until the current generation may accept, or for `stop` or another assignment."""
