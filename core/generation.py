@@ -23,6 +23,7 @@ class Generation:
 
     Attributes:
         strategy: the object that runs the handlers.
+        view: what `facing` returns; None before it was called.
         in_flight: the connections that were accepted for it.
         watched: what it has the acceptors watch: the exits of its children, say.
         after: the generations that must be over before this one may accept.
@@ -32,7 +33,7 @@ class Generation:
 
     def __init__(self, strategy: Strategy, whole: InFlight) -> None:
         self.strategy = strategy
-        self._view: ServerView | None = None
+        self.view: ServerView | None = None
         self.start_afresh(whole)
 
     def start_afresh(self, whole: InFlight) -> None:
@@ -51,14 +52,14 @@ class Generation:
 
         Always the same object until `leave`.
         """
-        view = self._view
+        view = self.view
         if view is None:
-            view = self._view = ServerView(server, self)
+            view = self.view = ServerView(server, self)
         return view
 
     def leave(self) -> None:
         """Let go of the server."""
-        self._view = None
+        self.view = None
 
     def add_watched(self, watched: Watched) -> None:
         """See `Server.add_watched`."""

@@ -40,7 +40,8 @@ class Handling(Hooks):
         state = self._serverstrategy
         connection = state.in_flight.take(request, client_address)
         generation = state.succession.of(connection.part)
-        generation.strategy.process_request(generation.facing(self), request, client_address)
+        view = generation.view or generation.facing(self)
+        generation.strategy.process_request(view, request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Handle the connection, in the thread or the process that the strategy chose.
@@ -93,7 +94,7 @@ class Handling(Hooks):
 
     def accept_one(self) -> None:
         """See `Server.accept_one`."""
-        if self._serverstrategy.succession.retired:
+        if self._serverstrategy.succession.retired.generations:
             self._serverstrategy.succession.retired.attend(self)
         # Where several threads accept, the question for room, the accept and the entry in
         # `in_flight` are one step: no two of them can take the last room.

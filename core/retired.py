@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .generation import CUT_TIME, Generation, remaining
@@ -28,28 +28,25 @@ class Retired:
 
     Args:
         on_end: called with the server and the strategy of each that has ended.
+
+    Attributes:
+        generations: they.
     """
 
     def __init__(self, on_end: Callable[[Any, Strategy], None]) -> None:
         self._on_end = on_end
-        self._generations: tuple[Generation, ...] = ()
+        self.generations: tuple[Generation, ...] = ()
         # Reentrant, because a signal handler runs inside whatever the main thread is doing.
         self._lock = threading.RLock()
-
-    def __iter__(self) -> Iterator[Generation]:
-        return iter(self._generations)
-
-    def __bool__(self) -> bool:
-        return bool(self._generations)
 
     def add(self, generation: Generation) -> None:
         """Retire `generation`."""
         with self._lock:
-            self._generations = (*self._generations, generation)
+            self.generations = (*self.generations, generation)
 
     def clear(self) -> None:
         """Forget all of them."""
-        self._generations = ()
+        self.generations = ()
 
     def drain_beside(self, server: Any, new: Generation) -> None:
         """Begin to drain what can drain beside `new`, or must do so before it accepts.
@@ -59,13 +56,13 @@ class Retired:
         if new.after and not self._start(server, new.after, server.grace_period):
             self._drain_or_cut(server, new.after, server.grace_period)
         if not new.strategy.multiprocess:
-            for each in self:
+            for each in self.generations:
                 if each.wants_a_thread():
                     self._start(server, (each,), None)
 
     def attend(self, server: Any) -> None:
         """Reap children, and forget the generations that have ended. Never blocks."""
-        for each in self:
+        for each in self.generations:
             for watched in each.watched:
                 watched.check()
             if not each.threads and each.has_ended() and each.drain(server, 0.0):
@@ -79,7 +76,7 @@ class Retired:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         have_ended = True
-        for each in self:
+        for each in self.generations:
             if not each.drain(server, remaining(deadline)):
                 have_ended = False
             elif not each.in_flight:  # as that of a handler which closes the server
@@ -91,9 +88,9 @@ class Retired:
         """Let go of a generation that has drained."""
         generation.is_over = True
         with self._lock:
-            if generation in self._generations:
-                others = tuple(each for each in self._generations if each is not generation)
-                self._generations = others
+            if generation in self.generations:
+                others = tuple(each for each in self.generations if each is not generation)
+                self.generations = others
                 generation.leave()
                 self._on_end(server, generation.strategy)
 

@@ -98,7 +98,7 @@ class Services(Handling):
         """See `Server.wait_with_watched`."""
         succession = self._serverstrategy.succession
         ready = waiter.wait_beside(succession.watched(), timeout)
-        if succession.retired:
+        if succession.retired.generations:
             succession.retired.attend(self)
         return ready
 

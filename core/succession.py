@@ -149,7 +149,8 @@ class Succession:
             old, new = self.current, Generation(strategy, self._in_flight)
             # In this order, so that Ctrl-C in between loses none.
             self.retired.add(old)
-            new.after = tuple(each for each in self.retired if each.must_end_before(strategy))
+            retired = self.retired.generations
+            new.after = tuple(each for each in retired if each.must_end_before(strategy))
             self.current = new
             self._in_flight.enter_in(new.in_flight)
             if self._next is strategy:  # a signal handler may have assigned another one
@@ -171,7 +172,7 @@ class Succession:
         generation = self.current
         if generation.after and generation.is_held():
             return False
-        return generation.strategy.ready(generation.facing(server))
+        return generation.strategy.ready(generation.view or generation.facing(server))
 
     def mark(self, serving: Serving) -> None:
         """Note that connections are being accepted, unless it is by a strategy that is to end."""
@@ -183,13 +184,14 @@ class Succession:
         """The generation for which a connection was accepted, from the `part` of the connection."""
         generation = self.current
         if generation.in_flight is not part:
-            return next((each for each in self.retired if each.in_flight is part), generation)
+            retired = self.retired.generations
+            return next((each for each in retired if each.in_flight is part), generation)
         return generation
 
     def watched(self) -> tuple[Watched, ...]:
         """What all generations have the acceptors watch."""
         watched = self.current.watched
-        for each in self.retired:
+        for each in self.retired.generations:
             watched += each.watched
         return watched
 
@@ -215,7 +217,7 @@ class Succession:
         """Let all strategies serve other servers."""
         with self._lock:
             strategies: list[Strategy] = []
-            for each in (*self.retired, self.current):
+            for each in (*self.retired.generations, self.current):
                 each.leave()
                 strategies.append(each.strategy)
             self.retired.clear()
@@ -229,7 +231,7 @@ class Succession:
     def _release(self, server: Any, strategy: Strategy) -> None:
         ownership.release(strategy, server)
         # It, or a part of it, may be in use still.
-        for each in (*self.retired, self.current):
+        for each in (*self.retired.generations, self.current):
             ownership.claim(each.strategy, server)
         if self._next is not None:
             ownership.claim(self._next, server)
