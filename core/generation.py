@@ -33,7 +33,7 @@ class Generation:
 
     def __init__(self, strategy: Strategy, whole: InFlight) -> None:
         self.strategy = strategy
-        self.view: ServerView | None = None
+        self.view: Any = None  # a ServerView
         self.start_afresh(whole)
 
     def start_afresh(self, whole: InFlight) -> None:

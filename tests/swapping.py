@@ -92,6 +92,10 @@ def is_handled_by(expression: str, probe: Probe, before: set[int], thread: int) 
     )
 
 
+def no_fork_was_beside_a_thread(probe: Probe) -> bool:
+    return "DeprecationWarning" not in probe.log()
+
+
 class Load:
     """Processes of clients, each of which connects, asks, and connects again."""
 

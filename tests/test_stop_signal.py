@@ -162,6 +162,18 @@ def test_stopping_the_whole_stops_every_part(tree: tuple[StopSignal, ...]) -> No
         assert each.is_set()
 
 
+def test_the_whole_ends_its_parts() -> None:
+    before = descriptors()
+    whole = StopSignal()
+    parts = [whole.child() for _ in range(2)]
+    whole.end_parts()
+    assert all(part.is_set() for part in parts)
+    assert not whole.is_set()
+    assert descriptors() == before + 2
+    whole.end_parts()
+    whole.close()
+
+
 def test_stopping_a_part_stops_what_is_below_and_nothing_else(
     tree: tuple[StopSignal, ...],
 ) -> None:

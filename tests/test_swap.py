@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import itertools
 import signal
+from typing import Any
 
 import psutil
 import pytest
 
 from probes import STRATEGIES, Probe, probing, wait_until
-from swapping import Load, holds_back, is_handled_by, load, who, who_handles
+from senders import sending
+from swapping import (
+    Load,
+    holds_back,
+    is_handled_by,
+    load,
+    no_fork_was_beside_a_thread,
+    who,
+    who_handles,
+)
 
 IN_THE_BOX = STRATEGIES[:7]
 PAIRS = list(itertools.permutations(IN_THE_BOX, 2))
@@ -19,10 +29,6 @@ WITH_LAYERS = [
     "PerClient(50, ThreadPool(4))",
     "Fallback(Prefork(2, Limit(20, Threaded())), Threaded())",
 ]
-
-
-def no_fork_was_beside_a_thread(probe: Probe) -> bool:
-    return "DeprecationWarning" not in probe.log()
 
 
 def walk_through_all_pairs(things: list[str]) -> list[str]:
@@ -87,55 +93,17 @@ def test_quick_swaps_at_load_cost_no_connection() -> None:
         assert no_fork_was_beside_a_thread(probe)
 
 
-@pytest.mark.parametrize("old", ["Threaded()", "ThreadPool(4)"])
-@pytest.mark.parametrize("new", ["Forking()", "Prefork(2, ThreadPool(4))"])
-def test_threads_end_before_the_first_fork(old: str, new: str) -> None:
-    with probing(old, next=[new]) as probe, probe.client() as dialogue:
-        begun = who(dialogue)
-        probe.signal(signal.SIGHUP)
-        probe.expect("assigned")
-        with probe.client() as waiting:
-            waiting.send("who")
-            assert who(dialogue) == begun
-            assert probe.children() == []
-            dialogue.close()
-            assert waiting.receive() is not None
-        events = [each["event"] for each in probe.seen]
+def test_each_datagram_at_the_time_of_a_swap_is_answered_once(datagrams: dict[str, Any]) -> None:
+    first, *others = [text for text in IN_THE_BOX for _ in range(2)]
+    with probing(first, next=others, **datagrams) as probe, sending(probe.address) as client:
+        for _ in others:
+            client.send("echo before")
+            probe.signal(signal.SIGHUP)
+            client.send("echo after")
+            assert {client.receive(), client.receive()} == {"before", "after"}
+            probe.expect("assigned")
         probe.stop()
-        told = [each["event"] for each in probe.seen if each["event"] in ("handling", "finished")]
-        assert told == ["handling", "finished", "handling", "finished"], events
-
-
-@pytest.mark.parametrize("new", ["Forking()", "Prefork(2)"])
-def test_threads_keep_forks_waiting_no_longer_than_the_grace_period(new: str) -> None:
-    with probing("Threaded()", grace=0.3, next=[new]) as probe, probe.client() as dialogue:
-        who(dialogue)
-        probe.signal(signal.SIGHUP)
-        assert probe.answers()
-        assert dialogue.receive() is None
-        assert "cut the <connection" in probe.log()
-        assert who_handles(probe).pid != probe.pid
-        probe.stop()
-        assert no_fork_was_beside_a_thread(probe)
-
-
-def test_a_thread_that_drains_ends_before_the_first_fork() -> None:
-    with (
-        probing("Threaded()", next=["ThreadPool(1)", "Prefork(2)"]) as probe,
-        probe.client() as dialogue,
-    ):
-        begun = who(dialogue)
-        probe.signal(signal.SIGHUP)
-        thread = probe.expect("assigned")["thread"]
-        assert wait_until(lambda: is_handled_by("ThreadPool(1)", probe, set(), thread))
-        probe.signal(signal.SIGHUP)
-        probe.expect("assigned")
-        with probe.client() as waiting:
-            waiting.send("who")
-            assert who(dialogue) == begun
-            dialogue.close()
-            assert waiting.receive() is not None
-        probe.stop()
+        assert not client.has_answer()
         assert no_fork_was_beside_a_thread(probe)
 
 
