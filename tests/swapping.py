@@ -104,7 +104,7 @@ class Load:
         self._probe = probe
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         program = Path(__file__).with_name("swap_clients.py")
-        command = [sys.executable, program, *map(str, (*probe.address, clients))]
+        command = [sys.executable, str(program), *map(str, (*probe.address, clients))]
         self._processes = [
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             for _ in range(processes)

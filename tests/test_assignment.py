@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -44,6 +46,8 @@ def test_the_same_one_again_changes_nothing() -> None:
 @pytest.mark.parametrize("old", [Synchronous, Threaded])
 def test_a_handler_may_make_it(old: type[Strategy]) -> None:
     class Swaps(BaseRequestHandler):
+        server: Any
+
         def handle(self) -> None:
             self.server.strategy = outer
             self.request.sendall(b"done")
@@ -112,7 +116,12 @@ def test_a_server_that_is_being_closed_takes_none() -> None:
 
 
 def test_many_threads_may_make_it_at_the_same_time() -> None:
-    makers = [Synchronous, Threaded, lambda: ThreadPool(2), lambda: Outer(Threaded())]
+    makers: list[Callable[[], Strategy]] = [
+        Synchronous,
+        Threaded,
+        lambda: ThreadPool(2),
+        lambda: Outer(Threaded()),
+    ]
 
     def assign() -> None:
         for _ in range(10):

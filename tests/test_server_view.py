@@ -93,10 +93,11 @@ def test_it_is_equal_to_the_server(server: Any, view: Any) -> None:
     assert server == view
     assert hash(view) == hash(server)
     assert {server: 1}[view] == 1
-    with Named(("127.0.0.1", 0), Tells, strategy=Keeps()) as other:
+    strategy = Keeps()
+    with Named(("127.0.0.1", 0), Tells, strategy=strategy) as other:
         assert view != other
         handle_one(other)
-        assert view != other.strategy.servers[0]
+        assert view != strategy.servers[0]
 
 
 def test_a_strategy_may_keep_something_for_each_server(server: Any, view: Any) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from probes import PATIENCE
-from serverstrategy import BaseRequestHandler, UDPServer, adopt
+from serverstrategy import BaseRequestHandler, Strategy, UDPServer, adopt
 from serverstrategy.strategies import Synchronous, Threaded, ThreadPool
 from succeeding import (
     ANY_PORT,
@@ -38,6 +38,10 @@ class QuietThreading(socketserver.ThreadingMixIn, Quiet):
     daemon_threads = True
 
 
+def adopted(strategy: Strategy) -> Any:
+    return adopt(QuietThreading(ANY_PORT, Echo), strategy)
+
+
 @contextmanager
 def standard_loop(server: Any) -> Iterator[None]:
     """Has the standard library's loop serve."""
@@ -52,7 +56,7 @@ def standard_loop(server: Any) -> Iterator[None]:
 
 def test_a_loop_of_somebody_elses_goes_on_with_the_new_one() -> None:
     old = Counting()
-    with adopt(QuietThreading(ANY_PORT, Echo), old) as server, standard_loop(server):
+    with adopted(old) as server, standard_loop(server):
         with dialogue(server) as client:
             server.strategy = outer = Outer(ThreadPool(1))
             assert answers(server)
@@ -64,7 +68,7 @@ def test_a_loop_of_somebody_elses_goes_on_with_the_new_one() -> None:
 def test_a_loop_of_somebody_elses_waits_for_the_old_one_where_it_must() -> None:
     old = Counting()
     with (
-        adopt(QuietThreading(ANY_PORT, Echo), old) as server,
+        adopted(old) as server,
         standard_loop(server),
         dialogue(server) as client,
     ):
@@ -79,7 +83,7 @@ def test_a_loop_of_somebody_elses_waits_for_the_old_one_where_it_must() -> None:
 
 
 def test_the_class_of_an_adopted_server_tells_of_the_one_that_serves() -> None:
-    with adopt(QuietThreading(ANY_PORT, Echo), Threaded()) as server, serving(server):
+    with adopted(Threaded()) as server, serving(server):
         server.strategy = Synchronous()
         assert server.wait_until_serving(PATIENCE)
         assert not isinstance(server, socketserver.ThreadingMixIn)
