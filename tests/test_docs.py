@@ -13,6 +13,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from probes import wait_until
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -67,6 +69,38 @@ def test_the_example_of_parse_holds() -> None:
 
 def test_the_layers_of_the_page_on_choosing_can_be_built() -> None:
     exec(blocks(ROOT / "docs" / "choosing.md")[0], {})
+
+
+def test_the_example_of_a_swap_swaps(tmp_path: Path) -> None:
+    example = next(each for each in blocks(ROOT / "docs" / "choosing.md") if "reload" in each)
+    handler = """
+import os
+from serverstrategy import StreamRequestHandler
+class Echo(StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(str(os.getpid()).encode())
+"""
+    program = (handler + example).replace("9000", "0")
+    program = program.replace(
+        "    server.serve_forever()",
+        "    print(server.server_address[1], flush=True)\n    server.serve_forever()",
+    )
+    configured = tmp_path / "strategy.txt"
+    configured.write_text("Threaded()")
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        address = ("127.0.0.1", int(process.stdout.readline()))
+
+        def who_answers() -> int:
+            with socket.create_connection(address, 20) as client:
+                return int(client.recv(100))
+
+        assert who_answers() == process.pid
+        configured.write_text("Forking()")
+        process.send_signal(signal.SIGHUP)
+        assert wait_until(lambda: who_answers() != process.pid)
+        process.terminate()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
