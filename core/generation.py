@@ -84,12 +84,12 @@ class Generation:
         """Whether this must be over before `new` may accept.
 
         One strategy object cannot begin again before it has ended. And no process forks beside
-        threads of ours: those of the handlers here, and those that would drain this.
+        threads of ours: those of the handlers here, and those that drain this.
         """
         mine = {id(part) for part in ownership.nest(self.strategy)}
         if any(id(part) in mine for part in ownership.nest(new)):
             return True
-        return new.multiprocess and not self.strategy.multiprocess
+        return new.multiprocess and (not self.strategy.multiprocess or bool(self.threads))
 
     def wants_a_thread(self) -> bool:
         """Whether somebody must wait until it has drained.

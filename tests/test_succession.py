@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from probes import PATIENCE, wait_until
-from serverstrategy import TCPServer
+from serverstrategy import Strategy, TCPServer
 from serverstrategy.strategies import Synchronous, Threaded, ThreadPool
 from succeeding import (
     ANY_PORT,
@@ -134,6 +135,37 @@ def test_server_close_cuts_it_after_the_grace_period(caplog: pytest.LogCaptureFi
         server.server_close()
         assert client.recv(1) == b""
     assert "cut the <connection" in caplog.text
+
+
+class Forks(Strategy):
+    """Tells that it forks. Its drain lasts until it is told that the children have ended."""
+
+    multiprocess = True
+
+    def __init__(self) -> None:
+        self.is_drained = threading.Event()
+        self.has_ended = threading.Event()
+
+    def drain(self, server: Any, timeout: float | None) -> bool:
+        self.is_drained.set()
+        return self.has_ended.wait(timeout) and super().drain(server, timeout)
+
+
+def test_the_thread_that_drains_one_that_forks_ends_before_the_next_fork() -> None:
+    first, last = Forks(), Forks()
+    last.has_ended.set()
+    with TCPServer(ANY_PORT, Echo, strategy=first) as server, serving(server):
+        assert answers(server)
+        server.strategy = Threaded()
+        assert answers(server)
+        assert first.is_drained.wait(PATIENCE)
+        server.strategy = last
+        with socket.create_connection(server.server_address, PATIENCE) as waiting:
+            waiting.sendall(b"hi\n")
+            assert not server.wait_until_serving(0.02)
+            assert len(server.in_flight) == 0
+            first.has_ended.set()
+            assert waiting.recv(100) == b"hi\n"
 
 
 def test_the_grace_period_is_that_of_all() -> None:
