@@ -1,4 +1,4 @@
-"""Live swap inside one process: under loops that are not ours, and of datagram servers."""
+"""Live swap inside one process: loops that are not ours, datagrams, and strategies of others."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
+from asyncio_loop import AsyncioLoop
+from executor import OnExecutor
 from probes import PATIENCE
-from serverstrategy import BaseRequestHandler, Strategy, UDPServer, adopt
+from serverstrategy import BaseRequestHandler, Strategy, TCPServer, UDPServer, adopt
 from serverstrategy.strategies import Synchronous, Threaded, ThreadPool
 from succeeding import (
     ANY_PORT,
@@ -106,3 +110,18 @@ def test_datagrams_go_to_the_new_one() -> None:
             client.sendall(b"hi")
             assert client.recv(10) == b"hi"
             assert outer.count == 1
+
+
+@pytest.mark.parametrize("new", [AsyncioLoop, OnExecutor])
+@pytest.mark.parametrize("old", [AsyncioLoop, OnExecutor])
+def test_the_strategies_of_the_examples_follow_each_other(
+    old: type[AsyncioLoop | OnExecutor], new: type[AsyncioLoop | OnExecutor]
+) -> None:
+    with (
+        TCPServer(ANY_PORT, Echo, strategy=old(1)) as server,
+        serving(server),
+        dialogue(server) as client,
+    ):
+        server.strategy = new(1)
+        assert answers(server)
+        assert echo(client) == b"hi\n"
