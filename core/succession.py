@@ -121,6 +121,8 @@ class Succession:
         before = self.current.after
         if not before:
             return
+        if not all(each.threads or each.is_over for each in before):
+            self.retired.drain_beside(server, self.current)  # Ctrl-C came before it
         waiter = Waiter()
         try:
             self._waiter = waiter

@@ -5,8 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 
+import pytest
+
 from probes import PATIENCE
 from serverstrategy import Strategy, TCPServer
+from serverstrategy.retired import Retired
 from serverstrategy.strategies import Synchronous, Threaded, ThreadPool
 from succeeding import (
     ANY_PORT,
@@ -44,6 +47,31 @@ def test_what_the_new_one_raises_serve_forever_raises() -> None:
             server.strategy = Threaded()
             with serving(server):  # the listener was never closed
                 assert echo(waiting) == b"hi\n"
+
+
+def test_the_next_time_makes_good_what_ctrl_c_kept_from_draining(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_: object) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    def serve() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            server.serve_forever()
+        interrupted.set()
+
+    old, interrupted = Counting(), threading.Event()
+    with TCPServer(ANY_PORT, Echo, strategy=old) as server:
+        monkeypatch.setattr(Retired, "drain_beside", interrupt)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with dialogue(server):
+            server.strategy = Outer(old)
+            assert interrupted.wait(PATIENCE)
+            thread.join()
+        with serving(server):
+            assert answers(server)
 
 
 def assign_too_late(server: TCPServer, strategy: Strategy) -> None:
