@@ -82,7 +82,7 @@ class Children:
                 # One call into C that forks and notes the pid: beside another thread the mask is no
                 # help, and Python runs a signal handler as soon as it is back from os.fork.
                 self._on_exit.update(zip(starmap(os.fork, ((),)), (on_exit,), strict=False))
-                if 0 in self._on_exit:
+                if self._on_exit.pop(0, None) is not None:
                     run_child(main, mask)
             finally:
                 for pid in self._on_exit.keys() - before:

@@ -50,3 +50,28 @@ def test_a_signal_during_a_fork_in_another_thread_wakes_the_main_thread(heard: l
         thread.start()
         thread.join()
     assert all(answers)
+
+
+def test_a_child_knows_of_none_neither_of_itself_nor_of_another_strategys() -> None:
+    first, second = Children(), Children()
+    read, write = os.pipe()
+
+    def wait_for_the_end() -> int:
+        os.close(write)
+        os.read(read, 1)
+        return 0
+
+    statuses: list[int] = []
+
+    def note(_: int, status: int) -> None:
+        statuses.append(status)
+
+    first.fork(wait_for_the_end, lambda _: None, note)
+    second.fork(lambda: len(first.pids() + second.pids()), lambda _: None, note)
+    assert second.wait(PATIENCE)
+    os.close(write)
+    assert first.wait(PATIENCE)
+    os.close(read)
+    assert statuses == [0, 0]
+    first.close()
+    second.close()
