@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import threading
 from typing import Any
@@ -93,7 +94,8 @@ class ChildrenCannotAsk(Forks):
 
     def become_child(self, server: Server) -> None:
         super().become_child(server)
-        self.stop.close()
+        for fd in self.stop.filenos():
+            os.close(fd)
 
 
 class DrainsAtOnce(Threads):
