@@ -66,7 +66,8 @@ class Children:
             on_start: called in the parent, with the child's pid, at once, also if a signal handler
                 raises meanwhile, so that the child is not lost.
             on_exit: called in the parent, with the pid and the exit status (negative: the number
-                of the signal that ended it), once the child is reaped.
+                of the signal that ended it), once the child is reaped; twice if the first call
+                raises, as by a signal handler amid it.
 
         Raises:
             OSError: the system refuses another process (EAGAIN, ENOMEM).
@@ -174,13 +175,20 @@ class Children:
             reaped, status = pid, 0
         if reaped == 0:
             return
-        on_exit = self._on_exit.pop(pid, None)
         if fd is not None and self._pid_of.pop(fd, None) is not None and self._exits is not None:
             # epoll(7): closing takes it out of the set only if no child holds a copy.
             self._exits.unregister(fd)
             os.close(fd)
-        if on_exit is not None:
+        on_exit = self._on_exit.get(pid)
+        if on_exit is None:
+            return  # a signal handler has been here
+        try:
+            self._on_exit.pop(pid, None)
             on_exit(pid, os.waitstatus_to_exitcode(status))
+        except BaseException:
+            # It may be a signal handler's, and have come before `on_exit` had done anything.
+            on_exit(pid, os.waitstatus_to_exitcode(status))
+            raise
 
     def forget(self) -> None:
         """Give back what this process has of them, a forked one: they are its parent's."""

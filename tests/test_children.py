@@ -75,3 +75,20 @@ def test_a_child_knows_of_none_neither_of_itself_nor_of_another_strategys() -> N
     assert statuses == [0, 0]
     first.close()
     second.close()
+
+
+def test_an_exit_that_a_signal_handler_interrupts_is_told_again() -> None:
+    children = Children()
+    told: list[int] = []
+
+    def tell(_: int, status: int) -> None:
+        told.append(status)
+        if len(told) == 1:
+            raise KeyboardInterrupt  # as one that comes before the first line does
+
+    children.fork(lambda: 3, lambda _: None, tell)
+    with pytest.raises(KeyboardInterrupt):
+        children.wait(PATIENCE)
+    assert told == [3, 3]
+    assert children.wait(PATIENCE)
+    children.close()
