@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from collections.abc import Container
 from types import TracebackType
 from typing import Self
 
@@ -15,21 +16,33 @@ class Client:
     Args:
         address: where the server listens.
         patience: how long to wait for anything, in seconds.
+        used: ports that it must not have.
     """
 
-    def __init__(self, address: tuple[str, int], patience: float) -> None:
+    def __init__(
+        self, address: tuple[str, int], patience: float, used: Container[int] = ()
+    ) -> None:
         self._patience = patience
-        self._socket = socket.create_connection(address, patience)
+        self._socket = _bound_socket(used)
+        try:
+            self._socket.settimeout(patience)
+            self._socket.connect(address)
+        except BaseException:
+            self._socket.close()
+            raise
         self._reader = self._socket.makefile("rb")
         self.port: int = self._socket.getsockname()[1]
 
-    def send(self, line: str, *, and_end: bool = False) -> None:
-        """Send one line, and the end of file if it is the last one."""
+    def send(self, line: str) -> None:
+        """Send one line."""
         # OSError: the server has closed it, which the next `receive` tells.
         with contextlib.suppress(OSError):
             self._socket.sendall(line.encode() + b"\n")
-            if and_end:
-                self._socket.shutdown(socket.SHUT_WR)
+
+    def end(self) -> None:
+        """Send the end of file."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
 
     def receive(self) -> str:
         """The next line; "the end of file" or "nothing" (within the patience) instead of one."""
@@ -72,3 +85,12 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _bound_socket(used: Container[int]) -> socket.socket:
+    while True:
+        new = socket.socket()
+        new.bind(("127.0.0.1", 0))
+        if new.getsockname()[1] not in used:
+            return new
+        new.close()

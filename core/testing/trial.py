@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import os
 import select
@@ -55,16 +56,17 @@ class Trial:
             warnings.simplefilter("ignore", DeprecationWarning)
             self.pid = os.fork()
         if self.pid == 0:
-            self._play(make, program)
+            self._play(make, program, life)
         os.close(life)
 
-    def _play(self, make: Callable[[], Strategy], program: Program) -> NoReturn:
+    def _play(self, make: Callable[[], Strategy], program: Program, life: int) -> NoReturn:
         status = 1
         try:
             os.setsid()
             gc.freeze()
-            for number in (signal.SIGINT, signal.SIGALRM):
+            for number in (signal.SIGINT, signal.SIGALRM, signal.SIGIO):
                 signal.signal(number, signal.SIG_DFL)
+            _end_with_the_reader(life)
             os.close(self._life)
             for fd in (1, 2):
                 os.dup2(self._log.fileno(), fd)
@@ -96,7 +98,9 @@ class Trial:
     def client(self) -> Client:
         """A new connection, which is closed at the end."""
         try:
-            client = Client(self.address, self.patience)
+            # What became of a connection is found by the port of its client.
+            used = {each.port for each in self._clients}
+            client = Client(self.address, self.patience, used)
         except OSError as error:
             raise BrokenError(f"a client could not connect: {error}{self._told()}") from None
         self._clients.append(client)
@@ -238,6 +242,16 @@ class Trial:
             os.close(self._life)
             self.events.close()
             self._log.close()
+
+
+def _end_with_the_reader(life: int) -> None:
+    """Have this process group ended by a signal when nobody can read the pipe `life` any more.
+
+    That is when the process that checks was killed, which leaves no server behind so.
+    """
+    with contextlib.suppress(OSError):  # a system that does not tell it of pipes
+        fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 _WORDS = {
