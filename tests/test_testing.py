@@ -105,6 +105,11 @@ def test_a_constructor_that_fails_is_no_pass() -> None:
         check_strategy(make, clauses=["repr_is_the_expression"])
 
 
+def test_what_is_no_strategy_is_no_pass() -> None:
+    with pytest.raises(ContractError, match="not None"):
+        check_strategy(lambda: None, clauses=["serve_lasts_until_the_stop"])  # type: ignore[arg-type, return-value]
+
+
 def test_a_strategy_instead_of_a_function_is_refused() -> None:
     with pytest.raises(TypeError, match=r"write lambda: Threaded\(\)"):
         check_strategy(Threaded())  # type: ignore[arg-type]

@@ -39,6 +39,7 @@ class Events:
             "pid": os.getpid(),
             "thread": thread,
             "main": thread == threading.main_thread().ident,
+            "time": time.monotonic(),
         }
         record = {"event": event, **where, **fields}
         os.write(self._file.fileno(), json.dumps(record).encode() + b"\n")

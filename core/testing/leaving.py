@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from functools import partial
 
@@ -11,20 +12,27 @@ from .outcome import BrokenError, NotApplicableError
 from .stage import AFTERMATH, Belongings, Stage
 from .trial import QUIET, Trial
 
+# The exit status of a child of the application that ends before the server serves.
+_EARLY = 7
+
 
 @clause
 def constructor_starts_nothing(setting: Setting) -> None:
     """A constructor starts no thread and no process, and opens no descriptor."""
 
     def program(stage: Stage) -> None:
-        stage.make()  # what it imports may open things, and keep them
-        before = Belongings()
-        strategy = stage.make()
-        stage.events.tell("constructed", new=before.new())
-        del strategy  # not before, since its end may give back what it has taken
+        untouched = Belongings()
+        first = stage.make()
+        before = Belongings()  # what the first one has imported may open files, and keep them
+        second = stage.make()
+        opened = {"descriptors": before.new()["descriptors"]}
+        stage.events.tell("constructed", new={**untouched.new(), **opened})
+        del first, second  # not before, since their end may give back what they have taken
+        stage.events.tell("closed")
 
     with setting.trial(program) as trial:
         _check(trial.expect("constructed")["new"], "the constructor has started or opened")
+        trial.wait_for_the_end()
 
 
 @clause
@@ -69,7 +77,7 @@ def _check_left(setting: Setting, kind: str) -> None:
         for number in range(2):
             if not trial.events.wait(partial(_has_built, trial, number), setting.patience):
                 trial.expect("closed")
-            inside, outside = trial.fill(4)
+            inside, outside = trial.fill()
             for client in (*inside, *outside):
                 client.close()
             trial.client().ask("raise ValueError")
@@ -122,26 +130,45 @@ def children_of_the_application_are_left_alone(setting: Setting) -> None:
 
     def program(stage: Stage) -> None:
         server = stage.build(stage.make())
-        pid = os.fork()
-        if pid == 0:
-            os._exit(7)
+        early, late = _fork(lambda: None), _fork(signal.pause)
+        stage.on_signal = lambda: os.kill(late, signal.SIGKILL)
         stage.serve(server)
         stage.close(server)
-        try:
-            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        except ChildProcessError:
-            status = -1
-        stage.events.tell("own child", status=status)
+        stage.events.tell("own children", statuses=[_status(early), _status(late)])
 
     with setting.trial(program) as trial:
-        for _ in range(5):
+        for number in range(5):
             trial.check_echo().close()
             trial.events.wait_until_quiet(QUIET / 10, setting.patience)
+            if number == 1:
+                trial.signal(signal.SIGUSR2)
+        for clients in trial.fill():
+            for client in clients:
+                client.close()
+        trial.check_echo().close()
         trial.stop()
-        if (status := trial.expect("own child")["status"]) != 7:
+        statuses = trial.expect("own children")["statuses"]
+        if statuses != [_EARLY, -signal.SIGKILL]:
             raise BrokenError(
-                "somebody else has reaped it" if status == -1 else f"the status was {status}, not 7"
+                "somebody else has reaped one of them"
+                if None in statuses
+                else f"the statuses were {statuses}, not {[_EARLY, -int(signal.SIGKILL)]}"
             )
+
+
+def _fork(main: Callable[[], object]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        main()
+        os._exit(_EARLY)
+    return pid
+
+
+def _status(pid: int) -> int | None:
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except ChildProcessError:
+        return None
 
 
 @clause
@@ -175,13 +202,24 @@ def it_serves_another_server_after_the_close(setting: Setting) -> None:
 def _check_twice(setting: Setting, program: Callable[[Stage], None]) -> None:
     with setting.trial(program) as trial:
         trial.check_echo().close()
+        before = _fill_and_close(trial)
         trial.stop()
         trial.expect("returned")
         servers = trial.events.select("listening")
         trial.events.wait(lambda: len(trial.events.select("listening")) > len(servers), QUIET)
         try:
             trial.check_echo().close()
-            trial.check_echo().close()
+            now = _fill_and_close(trial)
         except BrokenError as broken:
             raise BrokenError(f"the second time, {broken}") from None
+        if now < before:
+            raise BrokenError(f"{before} connections fit in, and the second time only {now}")
         trial.end()
+
+
+def _fill_and_close(trial: Trial) -> int:
+    """How many connections fit in at the same time."""
+    inside, outside = trial.fill()
+    for client in (*inside, *outside):
+        client.close()
+    return len(inside)

@@ -9,11 +9,12 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from socketserver import BaseRequestHandler, DatagramRequestHandler, StreamRequestHandler
+from socketserver import BaseRequestHandler, DatagramRequestHandler
 from typing import Any
 
+from serverstrategy.ownership import check_strategy
 from serverstrategy.server import TCPServer, UDPServer
 from serverstrategy.strategy import Strategy
 
@@ -29,8 +30,17 @@ class Unusual(BaseException):
     """No Exception."""
 
 
-class Handler(StreamRequestHandler):
-    """Does what each line says, and answers it."""
+_RAISED: dict[str, type[BaseException]] = {
+    each.__name__: each
+    for each in (ValueError, BrokenPipeError, SystemExit, KeyboardInterrupt, Unusual)
+}
+
+
+class Handler(BaseRequestHandler):
+    """Does what each line says, and answers it.
+
+    Without a file around the socket, which would keep it open when somebody has closed it.
+    """
 
     server: Any
 
@@ -39,14 +49,20 @@ class Handler(StreamRequestHandler):
         port = self.client_address[1]
         self.server.events.tell("begin", port=port)
         try:
-            for line in self.rfile:
+            for line in self._lines():
                 command, *arguments = line.decode().split()
                 reply = getattr(self, f"do_{command}")(*arguments)
-                self.wfile.write(f"{reply}\n".encode())
+                self.request.sendall(f"{reply}\n".encode())
                 if command == "quit":
                     break
         finally:
             self.server.events.tell("end", port=port)
+
+    def _lines(self) -> Iterator[bytes]:
+        rest = b""
+        while data := self.request.recv(4096):
+            *lines, rest = (rest + data).split(b"\n")
+            yield from lines
 
     def do_echo(self, word: str) -> str:
         """Answer the same."""
@@ -63,7 +79,7 @@ class Handler(StreamRequestHandler):
 
     def do_raise(self, name: str) -> str:
         """Let the handler fail."""
-        raise {"ValueError": ValueError, "SystemExit": SystemExit}.get(name, Unusual)("as asked")
+        raise _RAISED[name]("as asked")
 
 
 class DatagramHandler(DatagramRequestHandler):
@@ -124,7 +140,8 @@ class Stage:
     """
 
     def __init__(self, make: Callable[[], Strategy], events: Events) -> None:
-        self.make = make
+        # A function without `return` would have the server take its own.
+        self.make: Callable[[], Strategy] = lambda: check_strategy(make())
         self.events = events
         self.on_signal: Callable[[], object] = lambda: None
         signal.signal(signal.SIGUSR2, lambda *_: self.on_signal())
@@ -161,7 +178,7 @@ class Belongings:
 
     def __init__(self) -> None:
         self._descriptors = _descriptors()
-        self._threads = set(threading.enumerate())
+        self._threads = _threads()
         self._children = _children(())
 
     def new(self) -> dict[str, list[str]]:
@@ -169,7 +186,7 @@ class Belongings:
         children = _children(self._children)
         return {
             "descriptors": sorted(_descriptors() - self._descriptors),
-            "threads": sorted(map(repr, set(threading.enumerate()) - self._threads)),
+            "threads": sorted(_threads() - self._threads),
             "children": children,
         }
 
@@ -193,10 +210,22 @@ def _descriptors() -> set[str]:
     return found
 
 
-def _children(known: Iterable[str]) -> list[str]:
-    """One text for each way in which there are children: running ones, or a zombie.
+def _threads() -> set[str]:
+    """Those of the module `threading`, and what the system knows of besides."""
+    known = threading.enumerate()
+    found = {f"{type(each).__name__} {each.name} ({each.native_id})" for each in known}
+    native = {str(each.native_id) for each in known}
+    tasks = Path("/proc/self/task")
+    if tasks.is_dir():
+        found |= {f"thread {each.name}" for each in tasks.iterdir() if each.name not in native}
+    return found
 
-    Running ones are not new if there were some before; a zombie nobody has of purpose.
+
+def _children(known: Iterable[str]) -> list[str]:
+    """A text for each child that runs and is not known, or one for a zombie, if there is one.
+
+    Where the system does not tell which run, they are not new if there were some before. A zombie
+    nobody has of purpose.
     """
     try:
         ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -204,7 +233,16 @@ def _children(known: Iterable[str]) -> list[str]:
         return []
     if ended is not None:
         return [f"a zombie, process {ended.si_pid}"]
-    return [each for each in ("a child that runs",) if each not in known]
+    pids = [pid for each in Path("/proc/self/task").glob("*/children") for pid in _words(each)]
+    running = [f"process {pid}" for pid in pids] or ["a child that runs"]
+    return [each for each in running if each not in known]
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text().split()
+    except OSError:  # its thread has just ended
+        return []
 
 
 _START: Any = threading.Thread.start

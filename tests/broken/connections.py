@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from typing import Any
 
 from serverstrategy.stop_signal import StopSignal
@@ -95,6 +96,82 @@ class ParentKeepsIt(Forks):
         super().process_request(server, request, client_address)
 
 
+class ClosesOnAnException(Threads):
+    def run(self, server: Any, request: Any, client_address: Any) -> None:
+        with contextlib.suppress(SystemExit):
+            server.finish_request(request, client_address)
+            server.shutdown_request(request)
+
+
+class KeepsOneOfFive(Forks):
+    kept: Any = None
+
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        if len(self.threads) % 5 == 4:
+            self.kept = request.dup()
+        super().process_request(server, request, client_address)
+
+
+class WaitsForACouple(Threads):
+    """Starts its threads two by two."""
+
+    first: Any = None
+
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        if self.first is None:
+            self.first = (server, request, client_address)
+            return
+        first, self.first = self.first, None
+        self.start(self.run, *first)
+        self.start(self.run, server, request, client_address)
+
+
+class RefusesACrowd(Threads):
+    limit = 20
+
+    def ready(self, server: Server) -> bool:
+        return True
+
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        if len(server.in_flight) > self.limit:
+            server.refuse_request(request, client_address)
+        else:
+            super().process_request(server, request, client_address)
+
+
+class ClosesItsCopy(Threads):
+    """As a parent does after a fork; but here there is only one."""
+
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        super().process_request(server, request, client_address)
+        time.sleep(0.05)  # the thread has begun
+        server.close_request(request)
+
+
+class KeepsTheLastTwo(Threads):
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[Any] = []
+
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        self.requests.append(request)
+        with contextlib.suppress(OSError, IndexError):
+            self.requests[-3].shutdown(socket.SHUT_RDWR)
+        super().process_request(server, request, client_address)
+
+
+class CutsAfterASecond(Threads):
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        def cut() -> None:
+            with contextlib.suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
+
+        super().process_request(server, request, client_address)
+        timer = threading.Timer(1.0, cut)
+        timer.start()
+        self.threads.append(timer)
+
+
 class ClosesAtOnce(Threads):
     def process_request(self, server: Any, request: Any, client_address: Any) -> None:
         super().process_request(server, request, client_address)
@@ -156,9 +233,23 @@ CLAUSES: dict[str, list[type[Strategy]]] = {
         AgainAfterAnError,
         EveryFifthNever,
         LosesOne,
+        RefusesACrowd,
+        WaitsForACouple,
     ],
-    "each_connection_is_closed": [NeverCloses, ClosesOnSuccess, ParentKeepsIt],
-    "connections_stay_open_while_handled": [ClosesAtOnce, CutsAfterAMoment],
+    "each_connection_is_closed": [
+        NeverCloses,
+        ClosesOnSuccess,
+        ClosesOnAnException,
+        ParentKeepsIt,
+        KeepsOneOfFive,
+    ],
+    "connections_stay_open_while_handled": [
+        ClosesAtOnce,
+        ClosesItsCopy,
+        CutsAfterAMoment,
+        CutsAfterASecond,
+        KeepsTheLastTwo,
+    ],
     "handle_request_handles_one": [HandlesInServeOnly, NeedsTheStop],
     "datagrams_are_answered": [TakesSocketsOnly, AnswersDatagramsTwice],
 }

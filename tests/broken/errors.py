@@ -21,6 +21,41 @@ class Swallows(Threads):
         server.shutdown_request(request)
 
 
+class SwallowsWhatIsNoException(Threads):
+    def run(self, server: Any, request: Any, client_address: Any) -> None:
+        try:
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                server.finish_request(request, client_address)
+        except Exception:  # noqa: BLE001
+            server.handle_error(request, client_address)
+        server.shutdown_request(request)
+
+
+class SwallowsConnectionErrors(Threads):
+    def run(self, server: Any, request: Any, client_address: Any) -> None:
+        try:
+            with contextlib.suppress(ConnectionError):
+                server.finish_request(request, client_address)
+        except BaseException:  # noqa: BLE001
+            server.handle_error(request, client_address)
+        server.shutdown_request(request)
+
+
+class ReportsEachErrorOnce(Threads):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[type] = set()
+
+    def run(self, server: Any, request: Any, client_address: Any) -> None:
+        try:
+            server.finish_request(request, client_address)
+        except BaseException as error:  # noqa: BLE001
+            if type(error) not in self.seen:
+                self.seen.add(type(error))
+                server.handle_error(request, client_address)
+        server.shutdown_request(request)
+
+
 class PrintsInAChild(Forks):
     def run(self, server: Any, request: Any, client_address: Any) -> None:
         try:
@@ -59,6 +94,36 @@ class ReportsInAnotherThread(Threads):
         except Exception:  # noqa: BLE001
             self.start(server.handle_error, request, client_address)
         server.shutdown_request(request)
+
+
+class ReportsExitsTooLate(Threads):
+    def run(self, server: Any, request: Any, client_address: Any) -> None:
+        failed = False
+        try:
+            server.finish_request(request, client_address)
+        except Exception:  # noqa: BLE001
+            server.handle_error(request, client_address)
+        except BaseException:  # noqa: BLE001
+            failed = True
+        if failed:
+            server.handle_error(request, client_address)
+        server.shutdown_request(request)
+
+
+class MortalByCtrlC(Pool):
+    def work(self) -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            super().work()
+
+    def handle(self, server: Any, request: Any, client_address: Any) -> None:
+        try:
+            server.finish_request(request, client_address)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001
+            server.handle_error(request, client_address)
+        finally:
+            server.shutdown_request(request)
 
 
 class Mortal(Pool):
@@ -125,16 +190,35 @@ class KeepsACopyOnFailure(Threads):
         os.close(copy)
 
 
+class QueuesBeforeTheStart(Pool):
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        self.jobs.put((server, request, client_address))
+        if len(self.threads) < self.limit:
+            self.start(self.work)
+
+
 class MortalCrowd(Mortal):
     limit = 50
 
 
 CLAUSES: dict[str, list[type[Strategy]]] = {
-    "errors_are_reported": [Swallows, PrintsInAChild, DiesOfAnError],
-    "errors_are_reported_where_they_are_caught": [ReportsTooLate, ReportsInAnotherThread],
-    "base_exceptions_cost_one_connection": [Mortal, MortalCrowd, KeepsThePlace],
+    "errors_are_reported": [
+        Swallows,
+        SwallowsWhatIsNoException,
+        SwallowsConnectionErrors,
+        ReportsEachErrorOnce,
+        PrintsInAChild,
+        DiesOfAnError,
+    ],
+    "errors_are_reported_where_they_are_caught": [
+        ReportsTooLate,
+        ReportsExitsTooLate,
+        ReportsInAnotherThread,
+    ],
+    "base_exceptions_cost_one_connection": [Mortal, MortalByCtrlC, MortalCrowd, KeepsThePlace],
     "a_failed_start_gives_the_connection_back": [
         CountsBeforeTheStart,
+        QueuesBeforeTheStart,
         SwallowsTheStart,
         KeepsACopyOnFailure,
     ],

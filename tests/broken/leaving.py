@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import signal
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,6 +21,45 @@ class StartsAThread(Threads):
     def __init__(self) -> None:
         super().__init__()
         threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+
+class StartsANamelessThread(Threads):
+    """One that the module `threading` does not know of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        _thread.start_new_thread(threading.Event().wait, ())
+
+
+class SharesItsPool(Threads):
+    """One for the whole class, which the first of its strategies starts."""
+
+    pool: Any = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        if SharesItsPool.pool is None:
+            SharesItsPool.pool = ThreadPoolExecutor(self.limit)
+            SharesItsPool.pool.submit(int)
+
+
+class StartsAProcess(Threads):
+    def __init__(self) -> None:
+        super().__init__()
+        self.process = subprocess.Popen(["sleep", "60"])
+
+
+class StartsADaemon(Threads):
+    """No child: its parent has ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        pid = os.fork()
+        if pid == 0:
+            if os.fork() == 0:
+                signal.pause()
+            os._exit(0)
+        os.waitpid(pid, 0)
 
 
 class OpensAPipe(Threads):
@@ -58,6 +99,27 @@ class LeavesACopyOnAnError(Threads):
             os.dup(server.fileno())
             server.handle_error(request, client_address)
         server.shutdown_request(request)
+
+
+class LeavesACopyInACrowd(Threads):
+    limit = 12
+
+    def ready(self, server: Server) -> bool:
+        if len(server.in_flight) == self.limit:
+            os.dup(server.fileno())
+        return super().ready(server)
+
+
+class LeavesNamelessThreads(Threads):
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        _thread.start_new_thread(threading.Event().wait, ())
+        super().serve(server, stop)
+
+
+class LeavesAProcess(Threads):
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        self.process = subprocess.Popen(["sleep", "60"])
+        super().serve(server, stop)
 
 
 class LeavesAThread(Threads):
@@ -117,6 +179,20 @@ class ReapsAll(Threads):
         return super().ready(server)
 
 
+class ReapsAllWhenFull(Forks):
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        super().process_request(server, request, client_address)
+        if len(server.in_flight) == self.limit:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(-1, os.WNOHANG)
+
+
+class IgnoresChildrenLater(Threads):
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        super().process_request(server, request, client_address)
+
+
 class IgnoresChildren(Threads):
     def serve(self, server: Server, stop: StopSignal) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -139,6 +215,18 @@ class ServesOnce(Threads):
             raise RuntimeError("it has served")
         self.served = True
         super().serve(server, stop)
+
+
+class ServesLessAgain(Threads):
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        super().serve(server, stop)
+        self.limit = 1
+
+
+class DrainsItsPlaces(Threads):
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        self.limit = 1
+        return super().drain(server, timeout)
 
 
 class StaysStopped(Threads):
@@ -176,13 +264,31 @@ class ShutsItsExecutor(Threads):
 
 
 CLAUSES: dict[str, list[type[Strategy]]] = {
-    "constructor_starts_nothing": [StartsAThread, OpensAPipe],
+    "constructor_starts_nothing": [
+        StartsAThread,
+        StartsANamelessThread,
+        SharesItsPool,
+        StartsAProcess,
+        StartsADaemon,
+        OpensAPipe,
+    ],
     "repr_is_the_expression": [OpaqueRepr, HidesItsArgument],
-    "no_descriptor_is_left": [LeavesAPipe, LeavesCopies, LeavesACopyOnAnError],
-    "no_thread_is_left": [LeavesAThread, LeavesItsPool],
-    "no_child_is_left": [LeavesZombies, LeavesAChild],
+    "no_descriptor_is_left": [
+        LeavesAPipe,
+        LeavesCopies,
+        LeavesACopyOnAnError,
+        LeavesACopyInACrowd,
+    ],
+    "no_thread_is_left": [LeavesAThread, LeavesNamelessThreads, LeavesItsPool],
+    "no_child_is_left": [LeavesZombies, LeavesAChild, LeavesAProcess],
     "children_leave_the_listener": [KeepsTheListener, HelperKeepsTheListener],
-    "children_of_the_application_are_left_alone": [ReapsAll, IgnoresChildren, ReapsAllInDrain],
-    "it_serves_again_after_a_shutdown": [ServesOnce, StaysStopped],
-    "it_serves_another_server_after_the_close": [StaysDrained, ShutsItsExecutor],
+    "children_of_the_application_are_left_alone": [
+        ReapsAll,
+        ReapsAllWhenFull,
+        ReapsAllInDrain,
+        IgnoresChildren,
+        IgnoresChildrenLater,
+    ],
+    "it_serves_again_after_a_shutdown": [ServesOnce, ServesLessAgain, StaysStopped],
+    "it_serves_another_server_after_the_close": [StaysDrained, DrainsItsPlaces, ShutsItsExecutor],
 }
