@@ -13,6 +13,9 @@ from .trial import MANY, Trial
 _CPU = 0.1
 _SPAN = 0.5
 
+# How long a hand-over may take on a loaded machine, in seconds.
+_HAND_OVER = 0.8
+
 # How many more connections try the limit of a strategy that had room for `MANY`.
 _MORE = 64
 
@@ -36,6 +39,11 @@ def room_comes_before_the_accept(setting: Setting) -> None:
                 f"of {number} connections, {len(trial.events.ports('begin'))} were being "
                 f"handled, and {kept()} more were accepted, which no handler took up"
             )
+        if failed := trial.events.ports("failed"):
+            raise BrokenError(
+                f"of {number} connections, process_request failed for {len(failed)}, for which "
+                "ready had promised room"
+            )
 
 
 @clause
@@ -56,18 +64,31 @@ def process_request_does_not_wait_for_room(setting: Setting) -> None:
                 f"of {number} connections, {len(trial.events.ports('begin'))} were being "
                 f"handled, and process_request was waiting with {stuck()} more in its hand"
             )
+        begun, handing = trial.events.places("begin"), trial.events.select("handing")
+        since = {each["port"]: each["time"] for each in handing}
+        for event in (*trial.events.select("handed"), *trial.events.select("failed")):
+            port, took = event["port"], event["time"] - since[event["port"]]
+            if took > _HAND_OVER and begun.get(port) != (event["pid"], event["thread"]):
+                raise BrokenError(f"process_request has taken {took:.1f} s for a connection")
 
 
 @clause
 def room_that_comes_back_is_used(setting: Setting) -> None:
     """When connections end, ready says yes again, and those in the backlog are handled."""
     with setting.trial() as trial:
-        _, outside = _fill_to_the_limit(trial, release=True)
-        for client in outside:
-            if (reply := client.receive()) != "hello":
-                raise BrokenError(f"when others had ended, a connection got {reply}")
-            client.close()
+        for end in (Client.close, _fail):
+            inside, outside = _fill_to_the_limit(trial)
+            for client in inside:
+                end(client)
+            for client in outside:
+                if (reply := client.receive()) != "hello":
+                    raise BrokenError(f"when others had ended, a connection got {reply}")
+                client.close()
         trial.check_echo()
+
+
+def _fail(client: Client) -> None:
+    client.send("raise ValueError")
 
 
 @clause
@@ -89,15 +110,13 @@ def _waiting(strategy: object) -> int:
     return total
 
 
-def _fill_to_the_limit(trial: Trial, *, release: bool = False) -> tuple[list[Client], list[Client]]:
+def _fill_to_the_limit(trial: Trial) -> tuple[list[Client], list[Client]]:
     inside, outside = trial.fill()
     if not outside:
         more, outside = trial.fill(_MORE, has_room=False)
         inside += more
     if not outside:
         raise NotApplicableError(f"it had room for all of {MANY + _MORE} connections")
-    for client in inside if release else ():
-        client.close()
     return inside, outside
 
 

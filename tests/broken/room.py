@@ -69,6 +69,40 @@ class WaitsForRoom(Threads):
         super().process_request(server, request, client_address)
 
 
+class WaitsASecondForRoom(BlocksOnASemaphore):
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        if not self.places.acquire(timeout=1.0):
+            raise RuntimeError("no room")
+        Threads.process_request(self, server, request, client_address)
+
+
+class FailsWhenFull(Threads):
+    def ready(self, server: Server) -> bool:
+        return True
+
+    def process_request(self, server: Server, request: Any, client_address: Any) -> None:
+        if len(server.in_flight) > self.limit:
+            raise RuntimeError("no room")
+        super().process_request(server, request, client_address)
+
+
+class KeepsThePlaceAfterAnError(Threads):
+    lost = 0
+
+    def ready(self, server: Server) -> bool:
+        return len(server.in_flight) + self.lost < self.limit
+
+    def run(self, server: Any, request: Any, client_address: Any) -> None:
+        try:
+            server.finish_request(request, client_address)
+        except Exception:  # noqa: BLE001
+            self.lost += 1
+            server.handle_error(request, client_address)
+        finally:
+            server.shutdown_request(request)
+            server.in_flight.remove(request)
+
+
 class OnceFullAlwaysFull(Threads):
     full = False
 
@@ -98,12 +132,17 @@ class SpinsWhileFull(Threads):
 
 
 CLAUSES: dict[str, list[type[Strategy]]] = {
-    "room_comes_before_the_accept": [Queues, QueuesMore, CountsWhatItHandles],
+    "room_comes_before_the_accept": [Queues, QueuesMore, CountsWhatItHandles, FailsWhenFull],
     "process_request_does_not_wait_for_room": [
         BlocksOnASemaphore,
         WaitsForRoom,
+        WaitsASecondForRoom,
         WaitsForTheHandler,
     ],
-    "room_that_comes_back_is_used": [OnceFullAlwaysFull, NeverCountsDown],
+    "room_that_comes_back_is_used": [
+        OnceFullAlwaysFull,
+        NeverCountsDown,
+        KeepsThePlaceAfterAnError,
+    ],
     "waiting_costs_nothing": [Spins, SpinsWhileFull],
 }
