@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from functools import partial
 from typing import Any
 
 from serverstrategy.stop_signal import StopSignal
@@ -13,18 +14,39 @@ from .clause import Setting, clause
 from .client import Client
 from .outcome import BrokenError, NotApplicableError
 from .stage import Stage
-from .trial import QUIET, Trial, elapsed
+from .trial import MANY, QUIET, Trial, elapsed
 
 _TIMEOUT = 0.3
+
+# How much longer than its timeout a drain may take, in seconds: one that waits as long for each
+# connection takes many times as long.
+_SLACK = 2.0
+
+# What a server serves before the stop: so many connections, and so many seconds without one.
+_CONNECTIONS = 50
+_IDLE = 1.2
+
+# How long a handler goes on while drain waits for it, in seconds.
+_HOLD = 0.6
 
 
 @clause
 def serve_lasts_until_the_stop(setting: Setting) -> None:
     """`serve` returns when it was told to stop, not before."""
     with setting.trial() as trial:
-        trial.check_echo().close()
-        trial.check_echo().close()
-        trial.events.wait_until_quiet(QUIET, setting.patience)
+        try:
+            for _ in range(_CONNECTIONS):
+                trial.check_echo().close()
+            trial.client().ask("raise ValueError")
+            for clients in trial.fill():
+                for client in clients:
+                    client.close()
+            time.sleep(_IDLE)
+            trial.check_echo().close()
+            trial.events.wait_until_quiet(QUIET, setting.patience)
+        except BrokenError:
+            if not trial.events.select("returned"):
+                raise
         if returned := trial.events.select("returned"):
             raise BrokenError(f"serve_forever has returned by itself {returned[0]['error']}")
 
@@ -36,6 +58,7 @@ def serve_hears_the_stop(setting: Setting) -> None:
         with setting.trial() as trial:
             trial.check_echo().close()
             inside, outside = trial.fill() if is_full else ([], [])
+            trial.events.wait_until_quiet(QUIET, setting.patience)
             began = time.monotonic()
             trial.stop()
             if trial.handles_where_it_accepts():  # such a thread hears it when its handler ends
@@ -115,9 +138,18 @@ def drain_waits_for_the_work(setting: Setting) -> None:
     """`drain` does not return before the handlers have ended."""
     with _draining(setting, None) as trial:
         clients = _hold_in_drain(trial)
-        trial.events.wait_until_quiet(QUIET, setting.patience)
-        if trial.events.select("drained"):
-            raise BrokenError(f"drain has returned while {len(clients)} handlers were running")
+        _check_waiting(trial, len(clients))
+        # First the last one ends, then the first one: it is all of them that drain waits for.
+        for index in (-1, 0):
+            if len(clients) > 1:
+                clients.pop(index).close()
+                _check_waiting(trial, len(clients))
+
+
+def _check_waiting(trial: Trial, number: int) -> None:
+    time.sleep(_HOLD)
+    if trial.events.select("drained"):
+        raise BrokenError(f"drain has returned while {number} handlers were running")
 
 
 @clause
@@ -134,38 +166,49 @@ def drain_ends_with_the_work(setting: Setting) -> None:
 @clause
 def drain_keeps_its_timeout(setting: Setting) -> None:
     """`drain` returns when its time is over, although handlers are running."""
-    with _draining(setting, _TIMEOUT) as trial:
-        _hold_in_drain(trial)
-        if not trial.events.wait(lambda: trial.events.select("drained"), setting.patience):
-            raise BrokenError(f"drain(server, {_TIMEOUT}) has not returned")
+    with _draining(setting, 0.0, _TIMEOUT) as trial:
+        _hold_in_drain(trial, MANY)
+        for number, timeout in enumerate((0.0, _TIMEOUT)):
+            if not trial.events.wait(partial(_has_drained, trial, number), setting.patience):
+                raise BrokenError(f"drain(server, {timeout}) has not returned")
+            took = trial.events.select("drained")[number]["took"]
+            if took > timeout + _SLACK:
+                raise BrokenError(f"drain(server, {timeout}) has returned after {took:.1f} s")
 
 
 @clause
 def drain_tells_what_is_left(setting: Setting) -> None:
     """`drain` returns False when its time is over and handlers are running."""
-    with _draining(setting, _TIMEOUT) as trial:
-        _hold_in_drain(trial)
-        answer = trial.expect("drained")["answer"]
-        if answer is not False:
-            raise BrokenError(f"a handler was running, and drain returned {answer!r}")
+    for number in (4, 1):
+        with _draining(setting, _TIMEOUT) as trial:
+            _hold_in_drain(trial, number)
+            answer = trial.expect("drained")["answer"]
+            if answer is not False:
+                raise BrokenError(f"a handler was running, and drain returned {answer!r}")
 
 
-def _draining(setting: Setting, timeout: float | None) -> Trial:
+def _has_drained(trial: Trial, number: int) -> bool:
+    return len(trial.events.select("drained")) > number
+
+
+def _draining(setting: Setting, *timeouts: float | None) -> Trial:
     def program(stage: Stage) -> None:
         strategy = stage.make()
         server = stage.build(strategy)
         stage.serve(server)
         stage.events.tell("draining")
-        answer = strategy.drain(server, timeout)
-        stage.events.tell("drained", answer=answer)
+        for timeout in timeouts:
+            began = time.monotonic()
+            answer = strategy.drain(server, timeout)
+            stage.events.tell("drained", answer=answer, took=time.monotonic() - began)
         stage.close(server)
 
     return setting.trial(program)
 
 
-def _hold_in_drain(trial: Trial) -> list[Client]:
+def _hold_in_drain(trial: Trial, number: int = 4) -> list[Client]:
     """Open connections, stop the server, and return those that are still handled then."""
-    inside, outside = trial.fill(4)
+    inside, outside = trial.fill(number)
     for client in outside:
         client.close()
     trial.stop()

@@ -20,6 +20,29 @@ class StopsAfterOne(Threads):
         server.accept_one()
 
 
+class StopsAfterFifty(Threads):
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        server.mark_serving()
+        while not stop.is_set() and len(self.threads) < 50:
+            select.select([server, *stop.filenos()], [], [], 0.05)
+            server.accept_one()
+
+
+class StopsAfterAnIdleSecond(Threads):
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        server.mark_serving()
+        while not stop.is_set() and select.select([server, *stop.filenos()], [], [], 1.0)[0]:
+            server.accept_one()
+
+
+class StopsWhenFull(Threads):
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        server.mark_serving()
+        while not stop.is_set() and self.ready(server):
+            select.select([server, *stop.filenos()], [], [], 0.05)
+            server.accept_one()
+
+
 class AcceptsElsewhere(Threads):
     def serve(self, server: Server, stop: StopSignal) -> None:
         threading.Thread(target=server.accept_until_stopped, args=(stop,), daemon=True).start()
@@ -34,6 +57,16 @@ class Deaf(Threads):
 
 
 class HearsAfterTheNext(Threads):
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        server.mark_serving()
+        while not stop.is_set():
+            select.select([server], [], [])
+            server.accept_one()
+
+
+class HearsAfterItsOwn(Strategy):
+    """Hears the stop while it handles a connection, but not while it waits for one."""
+
     def serve(self, server: Server, stop: StopSignal) -> None:
         server.mark_serving()
         while not stop.is_set():
@@ -108,6 +141,25 @@ class DrainsImpatiently(Threads):
         return super().drain(server, 0.1)
 
 
+class DrainsForASecond(Threads):
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        return super().drain(server, 1.0 if timeout is None else timeout)
+
+
+class DrainsTheLastOne(Threads):
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        for thread in self.threads[-1:]:
+            thread.join(timeout)
+            return not thread.is_alive()
+        return True
+
+
+class DrainsTheFirstOne(Threads):
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        number = len(server.in_flight)
+        return server.in_flight.wait_until(lambda: len(server.in_flight) < max(number, 1), timeout)
+
+
 class NeverDrains(Threads):
     def drain(self, server: Server, timeout: float | None) -> bool:
         threading.Event().wait(timeout)
@@ -137,6 +189,25 @@ class TakesTimeForTheEnd(Threads):
         return True
 
 
+class LeavesOutTheLast(Threads):
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        return super().drain(server, timeout) or len(server.in_flight) == 1
+
+
+class TakesNoTimeForAllTime(Threads):
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        return super().drain(server, timeout or None)
+
+
+class TakesTheTimeoutForEach(Threads):
+    limit = 20
+
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        for thread in self.threads:
+            thread.join(timeout)
+        return super().drain(server, 0.0)
+
+
 class TakesTheTimeoutTwentyTimes(Threads):
     """Each wait may be short, and there are many of them."""
 
@@ -145,16 +216,36 @@ class TakesTheTimeoutTwentyTimes(Threads):
 
 
 CLAUSES: dict[str, list[type[Strategy]]] = {
-    "serve_lasts_until_the_stop": [StopsAfterOne, AcceptsElsewhere],
-    "serve_hears_the_stop": [Deaf, HearsAfterTheNext, HearsWhenEmpty, DeafWhileFull],
+    "serve_lasts_until_the_stop": [
+        StopsAfterOne,
+        StopsAfterFifty,
+        StopsAfterAnIdleSecond,
+        StopsWhenFull,
+        AcceptsElsewhere,
+    ],
+    "serve_hears_the_stop": [
+        Deaf,
+        HearsAfterTheNext,
+        HearsAfterItsOwn,
+        HearsWhenEmpty,
+        DeafWhileFull,
+    ],
     "serve_obeys_the_signal_it_was_given": [ObeysTheWhole, ObeysTheServer],
     "a_handler_may_shut_down": [JoinsInServe, ChildrenCannotAsk],
-    "drain_waits_for_the_work": [DrainsAtOnce, DrainsImpatiently],
+    "drain_waits_for_the_work": [
+        DrainsAtOnce,
+        DrainsImpatiently,
+        DrainsForASecond,
+        DrainsTheFirstOne,
+        DrainsTheLastOne,
+    ],
     "drain_ends_with_the_work": [NeverDrains, DrainsWithoutAnAnswer],
     "drain_keeps_its_timeout": [
         IgnoresTheTimeout,
         JoinsWithoutATimeout,
+        TakesNoTimeForAllTime,
+        TakesTheTimeoutForEach,
         TakesTheTimeoutTwentyTimes,
     ],
-    "drain_tells_what_is_left": [TakesTimeForTheEnd, DrainsWithoutAnAnswer],
+    "drain_tells_what_is_left": [TakesTimeForTheEnd, LeavesOutTheLast, DrainsWithoutAnAnswer],
 }
