@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from serverstrategy.ownership import nest
 from serverstrategy.strategy import Strategy
 
 from .clause import Make, Setting, clause
@@ -47,7 +48,7 @@ def nests_pass_on_all_questions(setting: Setting) -> None:
 
 
 def _build(make: Make) -> tuple[Strategy, list[Strategy]]:
-    """The strategy, and those that were built on the way."""
+    """The strategy, and those that were built on the way or are nested in it."""
     built: list[Any] = []
 
     def new(cls: type, *_: object, **__: object) -> Any:
@@ -59,7 +60,9 @@ def _build(make: Make) -> tuple[Strategy, list[Strategy]]:
         strategy = make()
     finally:
         del Strategy.__new__
-    return strategy, [each for each in built if each is not strategy]
+    # One that was built before, as the default of a parameter is, is found by its attribute.
+    inner = {id(each): each for each in (*built, *nest(strategy)) if each is not strategy}
+    return strategy, list(inner.values())
 
 
 def _listen(strategy: Strategy, number: int, events: Events) -> None:

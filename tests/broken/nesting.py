@@ -43,6 +43,18 @@ class NestWithoutServe(Nest):
         server.accept_until_stopped(stop)
 
 
+class NestOfOneForAll(NestWithoutDrain):
+    """Its inner one was built before, as the default of a parameter is."""
+
+    def __init__(self, inner: Strategy = ThreadPool(3)) -> None:  # noqa: B008
+        self.inner = inner
+
+
 CLAUSES: dict[str, list[type[Strategy]]] = {
-    "nests_pass_on_all_questions": [NestWithoutDrain, NestWithoutReady, NestWithoutServe],
+    "nests_pass_on_all_questions": [
+        NestWithoutDrain,
+        NestWithoutReady,
+        NestWithoutServe,
+        NestOfOneForAll,
+    ],
 }
