@@ -27,7 +27,7 @@ _COLOURS = {"passed": "32", "broken": "31", "not applicable": "33"}
 
 DESCRIPTION = """\
 Run a server with the strategy, on the loopback and in processes of its own, and check every clause
-of the contract between a server and its strategy. Takes about ten seconds.
+of the contract between a server and its strategy. Takes about fifteen seconds.
 """
 
 EXAMPLES = """\

@@ -28,7 +28,7 @@ def check_strategy(
 
     Each clause runs a server on the loopback, in a process forked from this one, and talks to it
     as its clients do. It looks at sockets, processes and what the contract says, and at nothing in
-    the strategy. Takes some ten seconds.
+    the strategy. Takes some fifteen seconds.
 
     Args:
         make: called without arguments, in the new processes; a strategy's class will do.

@@ -27,7 +27,7 @@ _CONNECTIONS = 50
 _IDLE = 1.2
 
 # How long a handler goes on while drain waits for it, in seconds.
-_HOLD = 0.6
+_HOLD = 0.45
 
 
 @clause
