@@ -24,7 +24,14 @@ class Threads(Strategy):
         return len(server.in_flight) < self.limit
 
     def process_request(self, server: Server, request: Any, client_address: Any) -> None:
-        self.start(self.run, server, request, client_address)
+        self.start(self.run_and_leave, server, request, client_address)
+
+    def run_and_leave(self, server: Server, request: Any, client_address: Any) -> None:
+        # A `run` without `complete_request` is to break what it is about, and not to lose places.
+        try:
+            self.run(server, request, client_address)
+        finally:
+            server.in_flight.remove(request)
 
     def start(self, target: Any, *arguments: Any) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)
@@ -61,7 +68,11 @@ class Pool(Threads):
 
     def work(self) -> None:
         while job := self.jobs.get():
-            self.handle(*job)
+            try:
+                self.handle(*job)
+            finally:
+                server, request, _ = job
+                server.in_flight.remove(request)
 
     def handle(self, server: Any, request: Any, client_address: Any) -> None:
         server.complete_request(request, client_address)
