@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+
+from probes import is_gone, wait_until
 
 MINE = """
 from serverstrategy import Strategy
@@ -97,3 +101,20 @@ def test_a_full_disk(folder: Path) -> None:
         done = check(folder, "Threaded", "--clause", "errors_are_reported", stdout=full)
     assert done.returncode == 1
     assert "No space left" in done.stderr
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_no_server_goes_on_when_it_is_ended(folder: Path, number: int, status: int) -> None:
+    command = [sys.executable, "-m", "serverstrategy", "check", "Prefork(2)"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        started = psutil.Process(process.pid)
+        # The processes of a server that serves: itself and two workers.
+        assert wait_until(lambda: len(started.children(recursive=True)) >= 3)
+        below = started.children(recursive=True)
+        process.send_signal(number)
+        assert process.wait(10) == status
+        assert wait_until(lambda: all(map(is_gone, below)))

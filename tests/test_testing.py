@@ -9,19 +9,22 @@ import pytest
 
 from broken import BROKEN
 from broken.slow import SLOW
+from judging import Case, judge_all
 from probes import STRATEGIES
 from serverstrategy import Strategy
-from serverstrategy.strategies import Threaded, parse
+from serverstrategy.strategies import Threaded
 from serverstrategy.testing import (
     BrokenClauseError,
     ContractError,
+    Outcome,
     check_strategy,
     clause_names,
     judge,
     strategy_contract,
 )
 
-LAYERS = [
+IN_THE_BOX = [
+    *STRATEGIES,
     "Limit(3, Threaded())",
     "PerClient(100, ThreadPool(3))",
     "Prefork(2, Limit(3, Threaded()))",
@@ -34,22 +37,39 @@ class DrainsAtOnce(Threaded):
         return True
 
 
-def of_each_clause(strategies: dict[str, list[type[Strategy]]]) -> pytest.MarkDecorator:
-    cases = [(clause, cls) for clause, classes in strategies.items() for cls in classes]
-    ids = [f"{clause}-{cls.__name__}" for clause, cls in cases]
-    return pytest.mark.parametrize(("clause", "cls"), cases, ids=ids)
+def of_each_clause(
+    strategies: dict[str, list[type[Strategy]]], **options: Any
+) -> pytest.MarkDecorator:
+    """Cases of each clause; `options` are those of a case."""
+    cases = [
+        Case(f"{cls.__module__}:{cls.__name__}()", clause, **options)
+        for clause, classes in strategies.items()
+        for cls in classes
+    ]
+    ids = [f"{case.clause}-{case.strategy.partition(':')[2]}" for case in cases]
+    return pytest.mark.parametrize("case", cases, ids=ids)
 
 
-@of_each_clause(BROKEN)
-def test_what_breaks_a_clause_is_found_by_it(clause: str, cls: type[Strategy]) -> None:
-    (outcome,) = judge(cls, clauses=[clause], patience=1.0)
-    assert outcome.result == "broken", outcome
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest) -> dict[Case, list[Outcome]]:
+    """Those of all cases that are to be tested."""
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    wanted = [item.callspec.params.get("case") for item in items if hasattr(item, "callspec")]
+    return judge_all(case for case in wanted if isinstance(case, Case))
 
 
+@pytest.mark.timeout(600)
+@of_each_clause(BROKEN, patience=1.0)
+def test_what_breaks_a_clause_is_found_by_it(
+    case: Case, outcomes: dict[Case, list[Outcome]]
+) -> None:
+    assert [each.result for each in outcomes[case]] == ["broken"], outcomes[case]
+
+
+@pytest.mark.timeout(600)
 @of_each_clause(SLOW)
-def test_what_is_slow_breaks_nothing(clause: str, cls: type[Strategy]) -> None:
-    (outcome,) = judge(cls, clauses=[clause])
-    assert outcome.result == "passed", outcome
+def test_what_is_slow_breaks_nothing(case: Case, outcomes: dict[Case, list[Outcome]]) -> None:
+    assert [each.result for each in outcomes[case]] == ["passed"], outcomes[case]
 
 
 def test_each_clause_has_two_that_break_it_and_a_slow_one_that_does_not() -> None:
@@ -58,10 +78,13 @@ def test_each_clause_has_two_that_break_it_and_a_slow_one_that_does_not() -> Non
     assert min(map(len, SLOW.values())) >= 1
 
 
-@pytest.mark.parametrize("text", [*STRATEGIES, *LAYERS])
-def test_a_strategy_in_the_box_keeps_the_contract(text: str) -> None:
-    outcomes = check_strategy(lambda: parse(text))
-    assert [each.clause for each in outcomes] == list(clause_names())
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("case", [Case(each) for each in IN_THE_BOX], ids=IN_THE_BOX)
+def test_a_strategy_in_the_box_keeps_the_contract(
+    case: Case, outcomes: dict[Case, list[Outcome]]
+) -> None:
+    assert [each.clause for each in outcomes[case]] == list(clause_names())
+    assert [each for each in outcomes[case] if each.result == "broken"] == []
 
 
 def test_the_broken_clause_is_named_with_what_was_seen_and_expected() -> None:

@@ -9,10 +9,18 @@ from typing import Any
 
 from serverstrategy.strategy import Strategy
 
-# Imported for the clauses that they enter.
-from . import connections, leaving, nesting, room, stopping  # noqa: F401
-from .clause import CLAUSES, Clause, Make
+from . import children, connections, draining, errors, leaving, nesting, room, stopping
+from .clause import ENTERED, Clause, Make
 from .outcome import BrokenClauseError, ContractError, Outcome
+
+_ROOMS = (connections, errors, leaving, children, nesting, room, stopping, draining)
+CLAUSES: dict[str, Clause] = {
+    name: clause
+    for room in _ROOMS
+    for name, clause in ENTERED.items()
+    if clause.check.__module__ == room.__name__
+}
+"""The clauses, by name, in the order in which they are checked."""
 
 PATIENCE = 5.0
 """How long a check waits for what must come, in seconds: long, for a loaded machine."""

@@ -80,11 +80,11 @@ class Clause:
         return Outcome(self.name, self.expected, result, details, time.monotonic() - began)
 
 
-CLAUSES: dict[str, Clause] = {}
+ENTERED: dict[str, Clause] = {}
 
 
 def clause(check: Check) -> Check:
     """Enter a check; its docstring says what is demanded."""
     name = getattr(check, "__name__")  # noqa: B009 - a Callable need not have one
-    CLAUSES[name] = Clause(name, " ".join((check.__doc__ or "").split()).rstrip("."), check)
+    ENTERED[name] = Clause(name, " ".join((check.__doc__ or "").split()).rstrip("."), check)
     return check

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import gc
-import os
-import select
 import signal
 import socket
-import tempfile
 import time
-import traceback
-import warnings
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 from serverstrategy.strategy import Strategy
 
 from .client import Client
 from .events import Events
 from .outcome import BrokenError
-from .stage import Stage
+from .process import Process
+from .stage import ERRORS, EXITS, Stage
 
 QUIET = 0.3
 """For how long nothing must happen until nothing more is expected, in seconds."""
@@ -43,39 +35,23 @@ class Trial:
         make: builds the strategy, in the new process.
         program: what the new process does.
         patience: how long to wait for what must come, in seconds.
+
+    Attributes:
+        events: what the server's processes tell.
+        pid: the process identifier of the one that runs `program`.
     """
 
     def __init__(self, make: Callable[[], Strategy], program: Program, patience: float) -> None:
         self.patience = patience
         self.events = Events()
         self._clients: list[Client] = []
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `__exit__`
-        self._life, life = os.pipe()
-        with warnings.catch_warnings():
-            # Python 3.12 warns of a fork beside threads: those of whoever runs the tests.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self.pid = os.fork()
-        if self.pid == 0:
-            self._play(make, program, life)
-        os.close(life)
-
-    def _play(self, make: Callable[[], Strategy], program: Program, life: int) -> NoReturn:
-        status = 1
-        try:
-            os.setsid()
-            gc.freeze()
-            for number in (signal.SIGINT, signal.SIGALRM, signal.SIGIO):
-                signal.signal(number, signal.SIG_DFL)
-            _end_with_the_reader(life)
-            os.close(self._life)
-            for fd in (1, 2):
-                os.dup2(self._log.fileno(), fd)
-            program(Stage(make, self.events))
-            status = 0
-        except BaseException as error:  # noqa: BLE001 - told to whoever waits
-            self.events.tell("crashed", error="".join(traceback.format_exception_only(error)))
-        finally:
-            os._exit(status)
+        self._process = Process(
+            lambda: program(Stage(make, self.events)),
+            lambda text: self.events.tell("crashed", error=text),
+        )
+        self.pid = self._process.pid
+        self.signal = self._process.signal
+        self.cpu_seconds = self._process.cpu_seconds
 
     def expect(self, event: str, **fields: Any) -> dict[str, Any]:
         """Wait for an event, and return the first such one.
@@ -161,14 +137,19 @@ class Trial:
             accepted.get(port) == place for port, place in self.events.places("begin").items()
         )
 
+    def handles_in_own_thread(self) -> bool:
+        """Whether every handler so far runs in the thread that calls `serve_forever`."""
+        begun = self.events.select("begin")
+        return all(event["main"] and event["pid"] == self.pid for event in begun)
+
+    def errors(self) -> tuple[str, ...]:
+        """What a handler may raise at the cost of its connection only, by name."""
+        # What is no Exception belongs to the application in the application's own thread.
+        return ERRORS if self.handles_in_own_thread() else (*ERRORS, *EXITS)
+
     def stop(self) -> None:
         """Have the server's `shutdown` called by a signal handler in its main thread."""
         self.signal(signal.SIGTERM)
-
-    def signal(self, number: int) -> None:
-        """Send a signal to the server's process."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, number)
 
     def end(self) -> None:
         """Stop the server, and wait until it is closed and all its processes have ended.
@@ -187,7 +168,7 @@ class Trial:
         """
         if not self.events.select("closed"):
             self.expect("closed")
-        if not select.select([self._life], [], [], self.patience)[0]:
+        if not self._process.wait(self.patience):
             raise BrokenError(f"a process of the server goes on after it was closed{self._told()}")
 
     def refuses(self) -> bool:
@@ -200,26 +181,13 @@ class Trial:
             return True
         return False
 
-    def cpu_seconds(self) -> float | None:
-        """The processor time that its processes have used so far; None: it cannot be seen here."""
-        if not Path("/proc/self/stat").exists():
-            return None
-        ticks = 0
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):
-                fields = stat.read_text().rpartition(")")[2].split()
-                if int(fields[3]) == self.pid:  # proc(5): the session
-                    ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
-
     def _told(self) -> str:
         """What the server's processes have printed, and how `serve_forever` has returned."""
         told = ""
         for returned in self.events.select("returned"):
             told += f"; serve_forever has returned{returned['error'] and ': ' + returned['error']}"
-        size = os.fstat(self._log.fileno()).st_size
-        printed = os.pread(self._log.fileno(), 2000, max(0, size - 2000)).decode(errors="replace")
-        return told + (f"; it printed:\n{printed.rstrip()}" if printed else "")
+        printed = self._process.printed()
+        return told + (f"; it printed:\n{printed}" if printed else "")
 
     def __enter__(self) -> Self:
         return self
@@ -233,25 +201,9 @@ class Trial:
         for client in self._clients:
             client.close()
         try:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
+            self._process.close()
         finally:
-            os.close(self._life)
             self.events.close()
-            self._log.close()
-
-
-def _end_with_the_reader(life: int) -> None:
-    """Have this process group ended by a signal when nobody can read the pipe `life` any more.
-
-    That is when the process that checks was killed, which leaves no server behind so.
-    """
-    with contextlib.suppress(OSError):  # a system that does not tell it of pipes
-        fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpgrp())
-        fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 _WORDS = {
@@ -261,13 +213,6 @@ _WORDS = {
     "drained": "drain returned",
     "listening": "the server was built",
 }
-
-
-@contextlib.contextmanager
-def serving(make: Callable[[], Strategy], patience: float) -> Iterator[Trial]:
-    """A trial of a server that serves until `stop`, and closes then."""
-    with Trial(make, serve_and_close, patience) as trial:
-        yield trial
 
 
 def serve_and_close(stage: Stage) -> None:

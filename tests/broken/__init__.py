@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from . import connections, errors, leaving, nesting, room, stopping
+from . import children, connections, draining, errors, leaving, nesting, room, stopping
 
 BROKEN = {
     **connections.CLAUSES,
     **errors.CLAUSES,
     **leaving.CLAUSES,
+    **children.CLAUSES,
     **nesting.CLAUSES,
     **room.CLAUSES,
     **stopping.CLAUSES,
+    **draining.CLAUSES,
 }

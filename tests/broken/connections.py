@@ -96,8 +96,9 @@ class ParentKeepsIt(Forks):
         super().process_request(server, request, client_address)
 
 
-class ClosesOnAnException(Threads):
+class ClosesOnAnException(NeverCloses):
     def run(self, server: Any, request: Any, client_address: Any) -> None:
+        self.kept.append(request)
         with contextlib.suppress(SystemExit):
             server.finish_request(request, client_address)
             server.shutdown_request(request)
