@@ -14,7 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
+from judging import Case, judge_all
 from probes import wait_until
+from serverstrategy.testing import Outcome
 
 # A shell ignores Ctrl-C for what it runs in the background, and the programs that the tests start
 # would inherit that.
@@ -40,6 +42,14 @@ def _children() -> set[int]:
     except ChildProcessError:
         return set()
     return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest) -> dict[Case, list[Outcome]]:
+    """Those of all cases that are parameters of this module's tests, as far as they are to run."""
+    items = [each for each in request.session.items if each.path == request.path]
+    params = [item.callspec.params for item in items if hasattr(item, "callspec")]
+    return judge_all(each["case"] for each in params if "case" in each)
 
 
 @pytest.fixture(autouse=True)

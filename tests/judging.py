@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -51,7 +52,11 @@ def judge_all(cases: Iterable[Case]) -> dict[Case, list[Outcome]]:
 
     def work(_: int) -> None:
         with subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            text=True,
         ) as judging:
             assert judging.stdin is not None
             assert judging.stdout is not None

@@ -9,7 +9,7 @@ import pytest
 
 from broken import BROKEN
 from broken.slow import SLOW
-from judging import Case, judge_all
+from judging import Case
 from probes import STRATEGIES
 from serverstrategy import Strategy
 from serverstrategy.strategies import Threaded
@@ -48,14 +48,6 @@ def of_each_clause(
     ]
     ids = [f"{case.clause}-{case.strategy.partition(':')[2]}" for case in cases]
     return pytest.mark.parametrize("case", cases, ids=ids)
-
-
-@pytest.fixture(scope="module")
-def outcomes(request: pytest.FixtureRequest) -> dict[Case, list[Outcome]]:
-    """Those of all cases that are to be tested."""
-    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    wanted = [item.callspec.params.get("case") for item in items if hasattr(item, "callspec")]
-    return judge_all(case for case in wanted if isinstance(case, Case))
 
 
 @pytest.mark.timeout(600)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,7 +50,7 @@ class Command(NamedTuple):
             cwd=folder,
             env=os.environ | {"COLUMNS": "100"},
             text=True,
-            timeout=110,
+            timeout=170,
         )
         return done.stdout
 
@@ -138,10 +139,17 @@ def test_the_tests_pass(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1].startswith("2 passed"), done.stdout
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("command", commands(), ids=lambda command: command.line)
-def test_the_output_is_that_of_the_command(command: Command, tmp_path: Path) -> None:
-    assert without_figures(command.run(tmp_path)) == without_figures(command.output)
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What the commands print. All run at the same time, since they wait most of theirs."""
+    with ThreadPoolExecutor(len(commands())) as pool:
+        return list(pool.map(lambda each: each.run(tmp_path_factory.mktemp("page")), commands()))
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("number", range(len(commands())), ids=[each.line for each in commands()])
+def test_the_output_is_that_of_the_command(number: int, outputs: list[str]) -> None:
+    assert without_figures(outputs[number]) == without_figures(commands()[number].output)
 
 
 def refresh() -> None:
