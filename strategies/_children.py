@@ -10,20 +10,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
-from itertools import starmap
 
 from ._child import flush, run_child
+from ._deferral import RAISING, Deferral
 
 # How often a child is asked whether it has ended, in seconds, where the system does not tell.
 _TICK = 0.1
-
-# Signals for which programs install handlers that raise. Not all there are: Python would turn each
-# of them into an enum member twice a fork, which takes longer than the rest of `fork` here.
-_RAISING = tuple(
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGALRM", "SIGUSR1", "SIGUSR2")
-    if hasattr(signal, name)
-)
 
 # How often the main thread is given a millisecond to take a signal, which it may not want at all.
 _TURNS = 20
@@ -63,33 +55,39 @@ class Children:
 
         Args:
             main: called in the child. What it raises is logged and makes the status 1.
-            on_start: called in the parent, with the child's pid, at once, also if a signal handler
-                raises meanwhile, so that the child is not lost.
+            on_start: called in the parent, with the child's pid, at once. No signal handler runs
+                until then, so that the child is not lost.
             on_exit: called in the parent, with the pid and the exit status (negative: the number
                 of the signal that ended it), once the child is reaped; twice if the first call
                 raises, as by a signal handler amid it.
 
         Raises:
             OSError: the system refuses another process (EAGAIN, ENOMEM).
+            BaseException: what the handler of a signal raises that has come meanwhile. The child
+                has been started then.
         """
         flush()  # what is buffered now would be written by both
         # A signal handler that raises between the fork and the child's `try` would have the child
         # unwind into the parent's code. Two calls, since the one that blocks may raise as well.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        deferral = Deferral()
         with self._lock:
-            before = set(self._on_exit)
             try:
-                signal.pthread_sigmask(signal.SIG_BLOCK, _RAISING)
-                # One call into C that forks and notes the pid: beside another thread the mask is no
-                # help, and Python runs a signal handler as soon as it is back from os.fork.
-                self._on_exit.update(zip(starmap(os.fork, ((),)), (on_exit,), strict=False))
-                if self._on_exit.pop(0, None) is not None:
+                signal.pthread_sigmask(signal.SIG_BLOCK, RAISING)
+                deferral.begin()
+                pid = os.fork()
+                if pid == 0:
+                    deferral.forget()
+                    deferral.end()
                     run_child(main, mask)
+                self._on_exit[pid] = on_exit
+                on_start(pid)
+                self._watch(pid)
             finally:
-                for pid in self._on_exit.keys() - before:
-                    on_start(pid)
-                    self._watch(pid)
-                _unblock_signals(mask)
+                try:
+                    _unblock_signals(mask)
+                finally:
+                    deferral.end()
 
     def fileno(self) -> int:
         """The descriptor that is readable when a child has exited; -1 if there is none."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -91,4 +93,53 @@ def test_an_exit_that_a_signal_handler_interrupts_is_told_again() -> None:
         children.wait(PATIENCE)
     assert told == [3, 3]
     assert children.wait(PATIENCE)
+    children.close()
+
+
+class Stop(BaseException):
+    """What a signal handler raises."""
+
+
+in_a_fork: list[Callable[[], object]] = []
+os.register_at_fork(before=lambda: [each() for each in in_a_fork])
+
+
+@pytest.fixture
+def _a_signal_comes_amid_a_fork() -> Iterator[None]:
+    """Another thread takes it, since it is blocked in this one."""
+
+    def stop(*_: object) -> None:
+        raise Stop
+
+    def send() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert select.select([heard], [], [], PATIENCE)[0]
+
+    heard, woken = socket.socketpair()
+    woken.setblocking(False)
+    is_over = threading.Event()
+    thread = threading.Thread(target=is_over.wait)
+    thread.start()
+    before = signal.signal(signal.SIGTERM, stop), signal.set_wakeup_fd(woken.fileno())
+    in_a_fork.append(send)
+    yield
+    in_a_fork.clear()
+    signal.signal(signal.SIGTERM, before[0])
+    signal.set_wakeup_fd(before[1])
+    is_over.set()
+    thread.join()
+    heard.close()
+    woken.close()
+
+
+@pytest.mark.usefixtures("_a_signal_comes_amid_a_fork")
+def test_a_handler_that_raises_amid_a_fork_does_so_when_the_child_is_known() -> None:
+    children = Children()
+    started: list[int] = []
+    ended: list[int] = []
+    with pytest.raises(Stop):
+        children.fork(lambda: 5, started.append, lambda _, status: ended.append(status))
+    assert children.pids() == started
+    assert children.wait(PATIENCE)
+    assert ended == [5]
     children.close()

@@ -433,13 +433,6 @@ def test_ctrl_c_while_workers_start_beside_a_thread_loses_none(strategy: str) ->
         with probing(strategy, grace=0.3, beside=True) as probe:
             assert wait_until(lambda: len(probe.children()) > 0)
             probe.signal(signal.SIGINT)
-            pressed = 1
-            # Python drops an exception that is raised inside of a hook of os.fork, such as
-            # logging's, and says so: then Ctrl-C has to be pressed again. Not before it has said
-            # its last word, KeyboardInterrupt, or that one is dropped while it says it.
-            while wait_until(lambda n=pressed: probe.log().count("KeyboardInterrupt") >= n, 0.5):
-                probe.signal(signal.SIGINT)
-                pressed += 1
             probe.expect("returned", error="KeyboardInterrupt")
             assert probe.expect("closed")["children"] == []
 
