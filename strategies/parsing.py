@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import ast
 
 
+# Python's own parser takes minutes for some texts of a megabyte.
+_LONGEST = 20_000
+
+
 def parse(text: str, *, allow_import: bool = False) -> Strategy:
     """Build the strategy that `text` describes: `parse(repr(strategy))` builds its like.
 
@@ -25,7 +29,7 @@ def parse(text: str, *, allow_import: bool = False) -> Strategy:
     group `serverstrategy.strategies`. The package is imported when the text names its strategy.
 
     Args:
-        text: what to read.
+        text: what to read, at most 20,000 characters.
         allow_import: whether the text may also name a place, `"mypackage.module:MyStrategy(3)"`,
             whose module is imported: a class of strategies, or a function that returns one. Only
             for a text from somebody who may run any code here. The place of a strategy that an
@@ -38,6 +42,11 @@ def parse(text: str, *, allow_import: bool = False) -> Strategy:
     """
     if not isinstance(text, str):
         raise TypeError(f"text must be a str, not {text!r}")
+    if len(text) > _LONGEST:
+        raise ValueError(
+            f"a text of {len(text)} characters cannot be read: at most {_LONGEST} can; "
+            f"{registry.known()}"
+        )
     try:
         value = _Reader(text.strip(), allow_import).read()
     except (RecursionError, MemoryError):

@@ -411,6 +411,10 @@ def test_a_deep_text_is_refused(before: str, after: str) -> None:
         message(before * depth + "1" + after * depth)
 
 
+def test_a_text_that_is_too_long_is_refused_at_once() -> None:
+    assert "at most 20000" in message("lambda: " * 100_000)
+
+
 def test_a_text_may_have_some_depth() -> None:
     assert repr(parse("(" * 50 + "Threaded" + ")" * 50)) == "Threaded()"
 
