@@ -26,7 +26,8 @@ from serverstrategy.testing import (
 IN_THE_BOX = [
     *STRATEGIES,
     "Limit(3, Threaded())",
-    "PerClient(100, ThreadPool(3))",
+    "PerClient(1, ThreadPool(3))",
+    "Prefork(2, PerClient(1, Forking(3)))",
     "Prefork(2, Limit(3, Threaded()))",
     "Fallback(Prefork(2, ThreadPool(4)), Synchronous())",
 ]

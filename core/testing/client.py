@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Container
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -16,14 +16,14 @@ class Client:
     Args:
         address: where the server listens.
         patience: how long to wait for anything, in seconds.
-        used: ports that it must not have.
+        others: those that were there before, whose ports and addresses it does not take.
     """
 
     def __init__(
-        self, address: tuple[str, int], patience: float, used: Container[int] = ()
+        self, address: tuple[str, int], patience: float, others: Sequence[Client] = ()
     ) -> None:
         self._patience = patience
-        self._socket = _bound_socket(used)
+        self._socket = _unlike(others)
         try:
             self._socket.settimeout(patience)
             self._socket.connect(address)
@@ -87,10 +87,20 @@ class Client:
         self.close()
 
 
-def _bound_socket(used: Container[int]) -> socket.socket:
-    while True:
-        new = socket.socket()
+def bound_socket(kind: socket.SocketKind, number: int) -> socket.socket:
+    """A socket with an address of the loopback that differs for each number, if it has many."""
+    new = socket.socket(type=kind)
+    try:
+        new.bind((f"127.0.{number // 250}.{number % 250 + 1}", 0))
+    except OSError:  # not Linux
         new.bind(("127.0.0.1", 0))
+    return new
+
+
+def _unlike(others: Sequence[Client]) -> socket.socket:
+    used = {each.port for each in others}
+    while True:
+        new = bound_socket(socket.SOCK_STREAM, len(others))
         if new.getsockname()[1] not in used:
             return new
         new.close()

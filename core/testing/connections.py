@@ -7,6 +7,7 @@ import time
 from collections import Counter
 
 from .clause import Setting, clause
+from .client import bound_socket
 from .outcome import BrokenError, NotApplicableError
 from .stage import ERRORS, Stage
 from .trial import QUIET
@@ -109,17 +110,19 @@ def datagrams_are_answered(setting: Setting) -> None:
         stage.serve(server)
         stage.close(server)
 
-    with setting.trial(program) as trial, socket.socket(type=socket.SOCK_DGRAM) as client:
-        client.settimeout(setting.patience)
-        client.connect(trial.address)
+    with setting.trial(program) as trial:
         for number in range(10):
-            client.send(f"hello {number}".encode())
-            try:
-                reply = client.recv(100).decode()
-            except OSError as error:
-                raise BrokenError(f"a datagram was not answered: {error}") from None
-            if reply != f"hello {number}":
-                raise BrokenError(f"the answer to 'hello {number}' was {reply!r}")
+            word = f"hello {number}"
+            with bound_socket(socket.SOCK_DGRAM, number) as client:
+                client.settimeout(setting.patience)
+                client.connect(trial.address)
+                client.send(word.encode())
+                try:
+                    reply = client.recv(100).decode()
+                except OSError as error:
+                    raise BrokenError(f"a datagram was not answered: {error}") from None
+            if reply != word:
+                raise BrokenError(f"the answer to {word!r} was {reply!r}")
         trial.end()
         handled = len(trial.events.select("begin"))
         if handled != 10:

@@ -75,8 +75,7 @@ class Trial:
         """A new connection, which is closed at the end."""
         try:
             # What became of a connection is found by the port of its client.
-            used = {each.port for each in self._clients}
-            client = Client(self.address, self.patience, used)
+            client = Client(self.address, self.patience, self._clients)
         except OSError as error:
             raise BrokenError(f"a client could not connect: {error}{self._told()}") from None
         self._clients.append(client)
