@@ -138,15 +138,17 @@ class Acceptor:
             The descriptors that are readable, the listener's only if one may be accepted.
         """
         server, state, waiter = self._server, self._server._serverstrategy, self._waiter
-        pause = state.shortage.remaining()
-        parked = False
-        if not pause and not state.succession.ready(server):
+        if pause := state.shortage.remaining():
+            self._watch_listener(wanted=False)
+            return server.wait_with_watched(waiter, shortest(timeout, pause))
+        if state.succession.ready(server):
+            self._watch_listener(wanted=True)
+            return server.wait_with_watched(waiter, timeout)
+        try:
             # The order matters: what ends after `park` wakes us, what ended before is asked for.
             state.in_flight.park(waiter)
-            parked = not state.succession.ready(server)
-        self._watch_listener(not pause and not parked)
-        try:
-            return server.wait_with_watched(waiter, shortest(timeout, pause or None))
+            self._watch_listener(wanted=state.succession.ready(server))
+            return server.wait_with_watched(waiter, timeout)
         finally:
             state.in_flight.unpark(waiter)
 

@@ -99,6 +99,8 @@ class Waiter:
         It also returns when the `tick` of one of them is over.
         """
         wanted = [(each.fileno(), each) for each in watched]
+        if not wanted and not self._beside:
+            return self.wait(timeout)
         if wanted != self._beside:
             for fd in {fd for fd, _ in self._beside} - {fd for fd, _ in wanted}:
                 self.unwatch(fd)
