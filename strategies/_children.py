@@ -77,8 +77,6 @@ class Children:
                 deferral.begin()
                 pid = os.fork()
                 if pid == 0:
-                    deferral.forget()
-                    deferral.end()
                     run_child(main, mask)
                 self._on_exit[pid] = on_exit
                 on_start(pid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -17,6 +18,9 @@ RAISING = tuple(
 )
 
 Handler = Callable[[int, FrameType | None], Any]
+
+# Those in force, the innermost last: a handler of another signal may fork amid a fork.
+_in_force: list[Deferral] = []
 
 
 class Deferral:
@@ -35,6 +39,7 @@ class Deferral:
     def begin(self) -> None:
         """Put the handlers off. What has raised in between leaves some of them: call `end`."""
         if threading.current_thread() is threading.main_thread():
+            _in_force.append(self)
             for number in RAISING:
                 handler = signal.getsignal(number)
                 if callable(handler):
@@ -48,17 +53,22 @@ class Deferral:
     def end(self) -> None:
         """Put the handlers back, and call those whose signals have come.
 
+        What the program has put in the place of one meanwhile, as by `os.register_at_fork`, stays.
+
         Raises:
             BaseException: what one of them raises; the others are called all the same.
         """
         try:
             while self._handlers:
                 number = next(iter(self._handlers))
-                signal.signal(number, self._handlers[number])
+                if signal.getsignal(number) == self._note:
+                    signal.signal(number, self._handlers[number])
                 self._call(self._handlers.pop(number), number)
         finally:
             if self._handlers:
                 self.end()
+            elif self in _in_force:
+                _in_force.remove(self)
 
     def _call(self, handler: Handler, number: int) -> None:
         if number in self._come:
@@ -66,3 +76,14 @@ class Deferral:
 
     def _note(self, number: int, _: FrameType | None) -> None:
         self._come.append(number)
+
+
+def _put_back_in_child() -> None:
+    # Whoever has forked: it may have been another thread, while the main thread did so too.
+    for deferral in reversed(tuple(_in_force)):
+        deferral.forget()
+        deferral.end()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_put_back_in_child)
