@@ -100,8 +100,8 @@ class Generation:
 
     def has_ended(self) -> bool:
         """Whether nothing is left to wait for, as far as can be told without the strategy."""
-        if self.strategy.multiprocess and not self._has_watched:
-            return False
+        if self.strategy.multiprocess and not self._has_watched and self.view is not None:
+            return False  # it may have children of which only it knows
         return not (self.watched or self.in_flight)
 
     def drain(self, server: Any, timeout: float | None) -> bool:

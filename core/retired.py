@@ -59,13 +59,17 @@ class Retired:
             for each in self.generations:
                 if each.wants_a_thread():
                     self._start(server, (each,), None)
+        self.attend(server)  # else an idle server would keep one whose children are gone
 
     def attend(self, server: Any) -> None:
         """Reap children, and forget the generations that have ended. Never blocks."""
         for each in self.generations:
             for watched in each.watched:
                 watched.check()
-            if not each.threads and each.has_ended() and each.drain(server, 0.0):
+            # One that was given up is not asked again: its strategy may serve anew.
+            if each.has_ended() and (
+                each.is_over or (not each.threads and _drain(each, server, 0.0))
+            ):
                 self.forget(each, server)
 
     def drain(self, server: Any, timeout: float | None) -> bool:
@@ -77,7 +81,7 @@ class Retired:
         deadline = None if timeout is None else time.monotonic() + timeout
         have_ended = True
         for each in self.generations:
-            if not each.drain(server, remaining(deadline)):
+            if not _drain(each, server, remaining(deadline)):
                 have_ended = False
             elif not each.in_flight:  # as that of a handler which closes the server
                 _join(each.threads)
@@ -122,6 +126,16 @@ class Retired:
             each.is_over = True
         server._serverstrategy.serving.wake_acceptors()
         server._serverstrategy.succession.wake()
+
+
+def _drain(generation: Generation, server: Any, timeout: float | None) -> bool:
+    """Have a generation drain; an error of its strategy's is logged, and costs no other one."""
+    try:
+        return generation.drain(server, timeout)
+    except Exception:
+        _logger.exception("%r could not be drained", generation.strategy)
+        generation.is_over = True
+        return False
 
 
 def leave_no_thread(generations: Iterable[Generation]) -> None:

@@ -8,6 +8,7 @@ import time
 from functools import partial
 from typing import Any
 
+from serverstrategy.stop_signal import StopSignal
 from serverstrategy.strategy import Server, Strategy
 
 from ._arguments import at_least, why_no_fork
@@ -42,6 +43,18 @@ class Forking(Strategy):
     def unsupported(self) -> str | None:  # type: ignore[override]
         """Why not here: the platform has no fork."""
         return why_no_fork("Forking")
+
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        """Accept, with the children watched before there are any.
+
+        So the server knows, even if there never is one, that it hears of all.
+        """
+        server.add_watched(self._children)
+        try:
+            super().serve(server, stop)
+        finally:
+            if not self._children.pids():
+                server.remove_watched(self._children)
 
     def ready(self, server: Server) -> bool:
         """Whether fewer than `limit` connections are in flight."""

@@ -129,6 +129,7 @@ class Prefork(Strategy):
                 self._cut()
         self._children.close()
         ended = ended and self._all_drained
+        self._all_drained = True  # it has been said, and who asks once more asks what is left
         return self.inner.drain(server, timeout) and ended
 
     def _fill(self, server: Server, stop: StopSignal, waiter: Waiter) -> float | None:
