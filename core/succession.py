@@ -53,7 +53,8 @@ class Succession:
     @property
     def newest(self) -> Strategy:
         """The strategy that was assigned last: the current one, or the one that comes next."""
-        return self._next or self.current.strategy
+        following = self._next  # which need not be true: it may have a length
+        return self.current.strategy if following is None else following
 
     # The application's side
 

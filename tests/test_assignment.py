@@ -137,3 +137,13 @@ def test_many_threads_may_make_it_at_the_same_time() -> None:
             thread.join()
         assert answers(server)
         assert is_idle(server)
+
+
+def test_the_one_that_was_assigned_last_may_be_empty() -> None:
+    class Empty(Threaded):
+        def __len__(self) -> int:
+            return 0
+
+    with TCPServer(ANY_PORT, Echo) as server, serving(server), dialogue(server):
+        server.strategy = new = Empty()  # waits for the handler
+        assert server.strategy is new
