@@ -47,17 +47,17 @@ class InFlight:
         return id(request) in self._connections
 
     def enter_in(self, part: InFlight) -> None:
-        """Enter the connections that come from now on in `part` as well."""
-        with self._lock:
-            self._whole._newest = part
+        """Enter the connections that come from now on in `part` as well. Takes no lock."""
+        self._whole._newest = part
 
     def add(self, request: Any, client_address: Any) -> Connection:
         """Enter a connection that was accepted."""
         whole = self._whole
         with self._lock:
-            connection = Connection(request, client_address, whole._newest)
+            part = whole._newest
+            connection = Connection(request, client_address, part)
             whole._connections[id(request)] = connection
-            whole._newest._connections[id(request)] = connection
+            part._connections[id(request)] = connection
         return connection
 
     def take(self, request: Any, client_address: Any) -> Connection:

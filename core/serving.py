@@ -94,6 +94,7 @@ class Serving:
                 self.thread = threading.get_ident() if thread is None else thread
                 self._is_elsewhere = True
                 self.mark()
+        self._in_flight.poke()
 
     def end_elsewhere(self) -> None:
         """Note the end of the loop that is not ours."""
@@ -112,10 +113,8 @@ class Serving:
         return self.thread is not None and not self._is_elsewhere
 
     def mark(self) -> None:
-        """Note that connections are being accepted."""
-        if not self._is_accepting:
-            self._is_accepting = True
-            self._in_flight.poke()
+        """Note that connections are being accepted. Who waits for it hears of it by `poke`."""
+        self._is_accepting = True
 
     def unmark(self) -> None:
         """Note that connections wait in the backlog until the next `mark`."""

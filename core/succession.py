@@ -35,7 +35,8 @@ class Succession:
         self.current = Generation(strategy, in_flight)
         in_flight.enter_in(self.current.in_flight)
         self.retired = Retired(self._release)
-        # Reentrant, because a signal handler runs inside whatever the main thread is doing.
+        # Reentrant, because a signal handler runs inside whatever the main thread is doing. That
+        # may be something that holds the lock of `in_flight`, which is not taken inside this one.
         self._lock = threading.RLock()
         self._next: Strategy | None = None
         self._signal: StopSignal | None = None
@@ -180,8 +181,10 @@ class Succession:
     def mark(self, serving: Serving) -> None:
         """Note that connections are being accepted, unless it is by a strategy that is to end."""
         with self._lock:
-            if self._next is None:
-                serving.mark()
+            if self._next is not None:
+                return
+            serving.mark()
+        self._in_flight.poke()
 
     def of(self, part: InFlight) -> Generation:
         """The generation for which a connection was accepted, from the `part` of the connection."""

@@ -147,3 +147,28 @@ def test_the_one_that_was_assigned_last_may_be_empty() -> None:
     with TCPServer(ANY_PORT, Echo) as server, serving(server), dialogue(server):
         server.strategy = new = Empty()  # waits for the handler
         assert server.strategy is new
+
+
+def test_a_signal_handler_amid_the_register_may_make_it_while_another_one_takes_over() -> None:
+    takes_over, goes_on = threading.Event(), threading.Event()
+
+    class Slow(Threaded):
+        @property
+        def multiprocess(self) -> bool:  # type: ignore[override]
+            takes_over.set()
+            return not goes_on.wait(PATIENCE)
+
+    def assign() -> bool:
+        """As a signal handler, which runs inside whatever the main thread does."""
+        goes_on.set()
+        server.strategy = last
+        return True
+
+    last = Threaded()
+    with TCPServer(ANY_PORT, Echo, strategy=Threaded()) as server, serving(server):
+        server.strategy = Slow()
+        assert takes_over.wait(PATIENCE)
+        assert server.in_flight.wait_until(assign, None)
+        assert server.wait_until_serving(PATIENCE)
+        assert server.strategy is last
+        assert answers(server)
