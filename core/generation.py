@@ -119,8 +119,7 @@ class Generation:
             Whether everything has ended, cut or not.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        # A loop that is not ours may have accepted one that it has not handed over yet.
-        self.in_flight.wait_until(self._all_are_begun, timeout)
+        self.wait_until_begun(timeout)
         if self.drain(server, remaining(deadline)):
             return True
         cut_and_report(self.in_flight)
@@ -129,8 +128,16 @@ class Generation:
         report_abandoned(self.in_flight)
         return False
 
+    def wait_until_begun(self, timeout: float | None) -> None:
+        """Block until handlers have what was accepted, at most `timeout` seconds (None: for ever).
+
+        A loop that is not ours may have accepted one that it has not handed over yet, and would
+        have a strategy begin again that has drained.
+        """
+        self.in_flight.wait_until(self._all_are_begun, timeout)
+
     def _all_are_begun(self) -> bool:
-        return all(connection.is_begun for connection in self.in_flight)
+        return all(connection.is_begun for connection in self.in_flight.others())
 
 
 def remaining(deadline: float | None) -> float | None:

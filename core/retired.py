@@ -81,6 +81,7 @@ class Retired:
         deadline = None if timeout is None else time.monotonic() + timeout
         have_ended = True
         for each in self.generations:
+            each.wait_until_begun(remaining(deadline))
             if not _drain(each, server, remaining(deadline)):
                 have_ended = False
             elif not each.in_flight:  # as that of a handler which closes the server

@@ -13,7 +13,7 @@ import pytest
 
 from asyncio_loop import AsyncioLoop
 from executor import OnExecutor
-from probes import PATIENCE
+from probes import PATIENCE, wait_until
 from serverstrategy import BaseRequestHandler, Strategy, TCPServer, UDPServer, adopt
 from serverstrategy.strategies import Synchronous, Threaded, ThreadPool
 from succeeding import (
@@ -125,3 +125,33 @@ def test_the_strategies_of_the_examples_follow_each_other(
         server.strategy = new(1)
         assert answers(server)
         assert echo(client) == b"hi\n"
+
+
+def test_what_is_accepted_while_handle_request_alone_serves_begins_before_the_old_one_drains() -> (
+    None
+):
+    accepted, goes_on = threading.Event(), threading.Event()
+
+    class Slow(TCPServer):
+        def verify_request(self, *_: object) -> bool:
+            accepted.set()
+            return goes_on.wait(PATIENCE)
+
+    def assign() -> None:
+        server.strategy = Threaded()
+
+    before = set(threading.enumerate())
+    with Slow(ANY_PORT, Echo, strategy=ThreadPool(1)) as server:
+        with socket.create_connection(server.server_address, PATIENCE) as client:
+            client.sendall(b"hi\n")
+            client.shutdown(socket.SHUT_WR)
+            threads = [threading.Thread(target=each) for each in (server.handle_request, assign)]
+            threads[0].start()
+            assert accepted.wait(PATIENCE)
+            threads[1].start()
+            assert wait_until(lambda: server.in_flight._waiting > 0)
+            goes_on.set()
+            assert client.recv(100) == b"hi\n"
+            for thread in threads:
+                thread.join(PATIENCE)
+        assert set(threading.enumerate()) <= before
