@@ -40,9 +40,10 @@ class Retired:
         self._lock = threading.RLock()
 
     def add(self, generation: Generation) -> None:
-        """Retire `generation`."""
+        """Retire `generation`, once: Ctrl-C may have come after the last time, and before more."""
         with self._lock:
-            self.generations = (*self.generations, generation)
+            if generation not in self.generations:
+                self.generations = (*self.generations, generation)
 
     def clear(self) -> None:
         """Forget all of them."""

@@ -103,3 +103,29 @@ def test_one_that_was_abandoned_is_not_kept_longer_than_its_handler() -> None:
             goes_on.set()
             server.strategy = Synchronous()
             assert wait_until(lambda: answers(server) and retired(server) == 0)
+
+
+def test_one_that_ctrl_c_kept_from_being_replaced_is_retired_once() -> None:
+    interruptions = [KeyboardInterrupt]
+
+    class Interrupted(Threaded):
+        @property
+        def multiprocess(self) -> bool:  # type: ignore[override]
+            while interruptions:  # as one that comes while the server asks
+                raise interruptions.pop()
+            return False
+
+    def serve() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            server.serve_forever()
+
+    with TCPServer(ANY_PORT, Echo, strategy=Threaded()) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with dialogue(server) as client:
+            server.strategy = Interrupted()
+            thread.join(PATIENCE)
+            with serving(server):
+                assert answers(server)
+                assert retired(server) == 1
+                assert echo(client) == b"hi\n"
