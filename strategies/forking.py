@@ -68,11 +68,18 @@ class Forking(Strategy):
         """
         self._children.check()
         kept = server.address_beside_child(client_address)
-        self._children.fork(
-            partial(_handle_in_child, server, request, client_address),
-            partial(self._begin, server, request, kept),
-            partial(self._end, server, request, kept),
-        )
+        try:
+            self._children.fork(
+                partial(_handle_in_child, server, request, client_address),
+                partial(self._begin, server, request, kept),
+                partial(self._end, server, request, kept),
+            )
+        except BaseException:
+            if server.in_flight.is_begun(
+                request
+            ):  # a signal handler has raised, and the child has it
+                server.close_request(request)
+            raise
         server.close_request(request)
 
     def drain(self, server: Server, timeout: float | None) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from probes import PATIENCE
+from serverstrategy import BaseRequestHandler, TCPServer
+from serverstrategy.strategies import Forking
 from serverstrategy.strategies._children import Children
 
 before_a_fork: list[Callable[[], object]] = []
@@ -90,3 +93,18 @@ def test_the_child_that_a_handler_forks_meanwhile_has_them() -> None:
         signal.signal(signal.SIGWINCH, before)
     assert statuses == [1]
     assert is_the_programs()
+
+
+def test_the_connection_is_the_childs_alone_where_a_handler_has_raised_meanwhile() -> None:
+    def leave(*_: object) -> None:
+        raise SystemExit
+
+    signal.signal(signal.SIGTERM, leave)
+    before_a_fork.append(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with (
+        TCPServer(("127.0.0.1", 0), BaseRequestHandler, strategy=Forking()) as server,
+        socket.create_connection(server.server_address, PATIENCE),
+    ):
+        with pytest.raises(SystemExit):
+            server.serve_forever()
+        assert [each.request.fileno() for each in server.in_flight] == [-1]
