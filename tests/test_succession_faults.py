@@ -107,11 +107,12 @@ def test_one_that_was_abandoned_is_not_kept_longer_than_its_handler() -> None:
 
 def test_one_that_ctrl_c_kept_from_being_replaced_is_retired_once() -> None:
     interruptions = [KeyboardInterrupt]
+    assigned = threading.Event()
 
     class Interrupted(Threaded):
         @property
         def multiprocess(self) -> bool:  # type: ignore[override]
-            while interruptions:  # as one that comes while the server asks
+            if interruptions and assigned.wait(PATIENCE):  # as one that comes while the server asks
                 raise interruptions.pop()
             return False
 
@@ -124,6 +125,7 @@ def test_one_that_ctrl_c_kept_from_being_replaced_is_retired_once() -> None:
         thread.start()
         with dialogue(server) as client:
             server.strategy = Interrupted()
+            assigned.set()
             thread.join(PATIENCE)
             with serving(server):
                 assert answers(server)
