@@ -75,9 +75,7 @@ class Forking(Strategy):
                 partial(self._end, server, request, kept),
             )
         except BaseException:
-            if server.in_flight.is_begun(
-                request
-            ):  # a signal handler has raised, and the child has it
+            if server.in_flight.is_begun(request):  # a signal handler has raised: the child has it
                 server.close_request(request)
             raise
         server.close_request(request)
