@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import signal
+from collections.abc import Iterable
 from itertools import cycle
 
 from .clause import Setting, clause
+from .client import Client
 from .events import Event
 from .outcome import BrokenError, NotApplicableError
 from .stage import ERRORS, EXITS, Stage, starts_fail
@@ -108,23 +110,33 @@ def a_failed_start_gives_the_connection_back(setting: Setting) -> None:
             client.send("echo hello")
         trial.events.wait_until_quiet(QUIET, setting.patience)
         failed = trial.events.ports("failed")
-        for client in clients:
-            if client.port in failed and (reply := client.receive()) != "the end of file":
-                raise BrokenError(f"process_request raised, and the client got {reply}")
-            if client.port in failed and not client.is_closed_there():
-                raise BrokenError("process_request raised, and somebody kept the connection")
+        _check_given_back(client for client in clients if client.port in failed)
         trial.signal(signal.SIGUSR2)
         trial.expect("starting")
         handed = trial.events.ports("handed") - failed
+        _check_ended(client for client in clients if client.port in handed)
         for client in clients:
-            if client.port in handed and client.receive() not in ("hello", "the end of file"):
-                raise BrokenError(
-                    "no thread or process could be started for a connection, process_request did "
-                    "not raise, and the connection was neither handled nor closed"
-                )
             client.close()
         trial.check_echo()
         begun = trial.events.select("begin")
         since = {each["port"]: each["time"] for each in trial.events.select("failed")}
         if any(each["time"] > since.get(each["port"], math.inf) for each in begun):
             raise BrokenError("process_request raised, and its connection was handled afterwards")
+
+
+def _check_given_back(clients: Iterable[Client]) -> None:
+    for client in clients:
+        if (reply := client.receive()) != "the end of file":
+            raise BrokenError(f"process_request raised, and the client got {reply}")
+        if not client.is_closed_there():
+            raise BrokenError("process_request raised, and somebody kept the connection")
+
+
+def _check_ended(clients: Iterable[Client]) -> None:
+    for client in clients:
+        if client.receive() not in ("hello", "the end of file"):
+            raise BrokenError(
+                "no thread or process could be started for a connection, process_request did "
+                "not raise, and the connection was neither handled nor closed"
+            )
+        client.close()
