@@ -69,6 +69,10 @@ class Succession:
         """
         with self._lock:
             ownership.claim(strategy, server)
+            if server._serverstrategy.is_drained:  # meanwhile, and nobody would let go of it
+                ownership.release(strategy, server)
+                self.replace_closed(strategy)
+                return
             superseded, self._next = self._next, strategy
             if strategy is self.current.strategy:
                 self._next = None

@@ -172,3 +172,17 @@ def test_a_signal_handler_amid_the_register_may_make_it_while_another_one_takes_
         assert server.wait_until_serving(PATIENCE)
         assert server.strategy is last
         assert answers(server)
+
+
+def test_a_server_that_is_closed_meanwhile_does_not_keep_it() -> None:
+    class ClosesIt(Threaded):
+        @property
+        def unsupported(self) -> str | None:
+            server.server_close()
+            return None
+
+    with TCPServer(ANY_PORT, Echo) as server:
+        server.strategy = new = ClosesIt()
+    assert server.strategy is new
+    with TCPServer(ANY_PORT, Echo, strategy=new) as another:
+        assert another.strategy is new
