@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from . import listener, ownership
-from .generation import CUT_TIME, cut_and_report, report_abandoned
+from .generation import CUT_TIME, cut_and_report, remaining, report_abandoned
 from .handling import Handling
 from .in_flight import InFlight
 from .service_actions import ServiceActions
@@ -142,8 +142,7 @@ class Services(Handling):
         state.serving.wait_until_listener_is_left(CUT_TIME if state.in_flight.is_here() else bound)
         if listener.accepts(getattr(self, "socket", None)):
             listener.close(self)
-        remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
-        return strategy.drain(self, remaining)  # type: ignore[arg-type]
+        return strategy.drain(self, remaining(deadline))  # type: ignore[arg-type]
 
     def __cut(self, strategy: Strategy | Succession) -> None:
         self.cut_in_flight()

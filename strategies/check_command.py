@@ -18,6 +18,7 @@ from serverstrategy.ownership import why_unsupported
 from serverstrategy.testing import Outcome, clause_names, judge
 from serverstrategy.testing.check import PATIENCE
 
+from ._output import drop_output
 from .parsing import parse
 
 FORMAT = 1  # of the JSON
@@ -74,10 +75,10 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _fail(130, "interrupted")
     except BrokenPipeError:  # the reader has seen enough
-        _drop_output()
+        drop_output()
         return 1
     except OSError as error:
-        _drop_output()
+        drop_output()
         return _fail(1, f"cannot go on: {error}")
     return 1 if any(each.result == "broken" for each in outcomes) else 0
 
@@ -154,13 +155,6 @@ def _as_document(strategy: str, outcomes: Sequence[Outcome]) -> str:
 def _write(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
-
-
-def _drop_output() -> None:
-    """Let the interpreter find nothing wrong when it flushes what is left in the buffer."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
 
 
 def _fail(status: int, message: str) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 
 from ._columns import columns
+from ._output import drop_output
 from .listing import BROKEN, HIDDEN, OK, Listed, as_json, listing, parameters_in_words
 
 FORMAT = 1  # of the JSON
@@ -102,10 +102,7 @@ def _print(text: str) -> bool:
         sys.stdout.write(text)
         sys.stdout.flush()
     except OSError as error:
-        # What is left in the buffer would fail once more when the interpreter flushes it.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        drop_output()
         if not isinstance(error, BrokenPipeError):  # the reader has seen enough
             print(f"serverstrategy strategies: cannot write: {error.strerror}", file=sys.stderr)
         return False
