@@ -67,8 +67,8 @@ class Counting(Threaded):
 
 
 @contextmanager
-def serving(server: Any) -> Iterator[threading.Thread]:
-    thread = threading.Thread(target=server.serve_forever)
+def serving(server: Any, poll_interval: float = 0.5) -> Iterator[threading.Thread]:
+    thread = threading.Thread(target=server.serve_forever, args=(poll_interval,))
     thread.start()
     try:
         assert server.wait_until_serving(PATIENCE)

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
+import succeeding
 from asyncio_loop import AsyncioLoop
 from executor import OnExecutor
 from per_client import PerClientLimit
@@ -53,15 +54,8 @@ class Server(TCPServer):
 def serving(strategy: Strategy, handler: type[Lines] = Lines) -> Iterator[Server]:
     with Server(("127.0.0.1", 0), handler, strategy=strategy) as server:
         server.errors = []
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            assert server.wait_until_serving(PATIENCE)
+        with succeeding.serving(server):
             yield server
-        finally:
-            server.shutdown()
-            thread.join(PATIENCE)
-            assert not thread.is_alive()
 
 
 def connect(server: Server) -> socket.socket:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import succeeding
 from serverstrategy import Server, StopSignal, Strategy, StreamRequestHandler, TCPServer
 
 PATIENCE = 20.0
@@ -59,16 +60,11 @@ def strategy() -> OwnLoop:
 
 @contextmanager
 def serving(strategy: Strategy, cls: type[TCPServer] = TCPServer) -> Iterator[TCPServer]:
-    with cls(("127.0.0.1", 0), Echo, strategy=strategy) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(7.0,))
-        thread.start()
-        try:
-            assert server.wait_until_serving(PATIENCE)
-            yield server
-        finally:
-            server.shutdown()
-            thread.join(PATIENCE)
-            assert not thread.is_alive()
+    with (
+        cls(("127.0.0.1", 0), Echo, strategy=strategy) as server,
+        succeeding.serving(server, 7.0),
+    ):
+        yield server
 
 
 def connect(server: TCPServer) -> socket.socket:
