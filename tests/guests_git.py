@@ -25,17 +25,32 @@ class GitServer(Guest):
 
     def backend(self) -> Any:
         from dulwich import porcelain
+        from dulwich.errors import NotGitRepository
         from dulwich.repo import Repo
-        from dulwich.server import DictBackend
+        from dulwich.server import Backend
 
-        folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
+        stack = self.stack
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         first, bare, quiet = folder / "first", folder / "bare", io.BytesIO()
         with contextlib.closing(porcelain.init(first)) as repo:
             (first / "file").write_text("content\n" * 10_000)
             porcelain.add(repo, [first / "file"])
             porcelain.commit(repo, b"the first", author=AUTHOR, committer=AUTHOR)
         porcelain.clone(str(first), bare, bare=True, errstream=quiet).close()
-        return DictBackend({"/": self.stack.enter_context(contextlib.closing(Repo(bare)))})
+
+        class OneRepository(Backend):
+            """The repository at `/`, opened anew for each request.
+
+            The object store of a `Repo` that threads share loses objects: where two threads look
+            for new packs at once, only one of them is told of each pack.
+            """
+
+            def open_repository(self, path: str | bytes) -> Any:
+                if path not in ("/", b"/"):
+                    raise NotGitRepository(f"{path!r} is not served")
+                return stack.enter_context(contextlib.closing(Repo(bare)))
+
+        return OneRepository()
 
     def make(self, gift: Gift) -> Any:
         from dulwich.server import TCPGitServer
