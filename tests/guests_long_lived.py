@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -76,6 +77,7 @@ class DICOM(Guest):
             with associated() as association:
                 for _ in range(3):
                     check_association(association, number, visit)
+                pause(association)
                 association.release()
                 assert association.is_released
             # One that is cut short harms nobody.
@@ -88,8 +90,21 @@ class DICOM(Guest):
             with associated() as association:
                 visit.long_lived(peer, 3)
                 check_association(association, 9, visit)
+                pause(association)
                 association.release()
         visit.long_lived(peer, 3)
+
+
+def pause(association: Any) -> None:
+    """Wait until the thread that belongs to the association really waits.
+
+    It says that it has paused a moment before it does. What is sent in that moment may be answered
+    before it looks for messages once more, and then it takes the answer away from who has asked.
+    """
+    checkpoint = association._reactor_checkpoint
+    checkpoint.clear()
+    while association.is_alive() and not checkpoint._cond._waiters:
+        time.sleep(0.001)
 
 
 def check_association(association: Any, number: int, visit: Visit) -> None:
@@ -97,10 +112,12 @@ def check_association(association: Any, number: int, visit: Visit) -> None:
     from pydicom.dataset import Dataset
     from pynetdicom.sop_class import PatientRootQueryRetrieveInformationModelFind as Find
 
+    pause(association)
     assert association.send_c_echo().Status == 0
     query = Dataset()
     query.QueryRetrieveLevel = "PATIENT"
     query.PatientName = f"Guest{number}"
+    pause(association)
     answers = list(association.send_c_find(query, Find))
     assert [status.Status for status, _ in answers] == [0xFF00] * 3 + [0]
     names = [str(each.PatientName) for _, each in answers if each]
