@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .in_flight import InFlight
 from .listener import Listener, fileno
+from .semaphore import BinarySemaphore
 from .service_actions import is_overridden
 from .shortage import Shortage
 from .stop_signal import StopSignal
@@ -18,10 +19,21 @@ from .waiter import Wait, Waiter, shortest
 if TYPE_CHECKING:
     from .succession import Succession
 
+# How long an acceptor waits for room before it waits for all else as well, in seconds. Handlers that
+# are faster than that need no system call to let it go on, only a lock.
+_MOMENT = 0.005
+
+# How long an acceptor goes on without a wait, in seconds: the wait is where it hears of all else.
+_WITHOUT_WAIT = 0.01
+
+# After how many connections an acceptor that has found no backlog makes an attempt without a wait.
+_ATTEMPT_AFTER = 16
+
 
 class AcceptingState(Protocol):
     """What an acceptor asks of the state of its server."""
 
+    accepted: int
     succession: Succession
     in_flight: InFlight
     shortage: Shortage
@@ -67,6 +79,9 @@ class Acceptor:
         self._server = server
         self._waiter = Waiter(wait)
         self._listener = -1
+        self._until_attempt = _ATTEMPT_AFTER
+        self._room = BinarySemaphore()
+        self._may_block = wait is None  # if not, an event loop is to run meanwhile
 
     def run(self, stop: StopSignal, poll_interval: float | None) -> None:
         """Accept until `stop` is heard, or until the listener is closed.
@@ -88,6 +103,8 @@ class Acceptor:
                     break
                 if self._listener in ready:
                     server._handle_request_noblock()
+                    if not has_actions:
+                        self._accept_more(stop)
                 if has_actions:
                     server.service_actions()
 
@@ -120,6 +137,27 @@ class Acceptor:
         """Give the file descriptors back."""
         self._waiter.close()
 
+    def _accept_more(self, stop: StopSignal) -> None:
+        """Accept without a wait before each one, as long as there is a backlog.
+
+        To find none costs as much as several waits, so where there was none the last time, only
+        one connection in so many is followed by another attempt.
+        """
+        self._until_attempt -= 1
+        if self._until_attempt > 0:
+            return
+        server, state = self._server, self._server._serverstrategy
+        until = time.monotonic() + _WITHOUT_WAIT
+        while not stop.is_known() and time.monotonic() < until:
+            before = state.accepted
+            server._handle_request_noblock()
+            if state.accepted == before:
+                if state.succession.ready(server):
+                    self._until_attempt = _ATTEMPT_AFTER
+                    return
+                if not self._has_room_soon():
+                    return
+
     def _wait_until(self, condition: Callable[[set[int]], bool], timeout: float | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._waiter:
@@ -141,7 +179,7 @@ class Acceptor:
         if pause := state.shortage.remaining():
             self._watch_listener(wanted=False)
             return server.wait_with_watched(waiter, shortest(timeout, pause))
-        if state.succession.ready(server):
+        if state.succession.ready(server) or self._has_room_soon():
             self._watch_listener(wanted=True)
             return server.wait_with_watched(waiter, timeout)
         try:
@@ -151,6 +189,19 @@ class Acceptor:
             return server.wait_with_watched(waiter, timeout)
         finally:
             state.in_flight.unpark(waiter)
+
+    def _has_room_soon(self) -> bool:
+        """Wait for room for a moment, without hearing of anything else."""
+        if not self._may_block:
+            return False
+        state = self._server._serverstrategy
+        try:
+            state.in_flight.park(self._room)
+            return state.succession.ready(self._server) or (
+                self._room.wait(_MOMENT) and state.succession.ready(self._server)
+            )
+        finally:
+            state.in_flight.unpark(self._room)
 
     def _watch_listener(self, wanted: bool) -> None:
         fd = fileno(self._server) if wanted else -1

@@ -136,6 +136,7 @@ class Handling(Hooks):
             state.shortage.note(error)
             return
         accepted += request, client_address
+        state.accepted += 1
         state.shortage.over()
         state.in_flight.add(request, client_address).thread = threading.get_ident()
 

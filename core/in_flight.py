@@ -40,8 +40,8 @@ class InFlight:
         return len(self._connections)
 
     def __iter__(self) -> Iterator[Connection]:
-        with self._lock:
-            return iter(tuple(self._connections.values()))
+        # A copy of a dict is made in one step, which no other thread can come into.
+        return iter(self._connections.copy().values())
 
     def __contains__(self, request: object) -> bool:
         return id(request) in self._connections
@@ -53,11 +53,9 @@ class InFlight:
     def add(self, request: Any, client_address: Any) -> Connection:
         """Enter a connection that was accepted."""
         whole = self._whole
-        with self._lock:
-            part = whole._newest
-            connection = Connection(request, client_address, part)
-            whole._connections[id(request)] = connection
-            part._connections[id(request)] = connection
+        part = whole._newest
+        connection = Connection(request, client_address, part)
+        whole._connections[id(request)] = part._connections[id(request)] = connection
         return connection
 
     def take(self, request: Any, client_address: Any) -> Connection:
@@ -71,13 +69,12 @@ class InFlight:
 
     def begin(self, request: Any, client_address: Any) -> None:
         """Note that the calling thread handles the connection from here on."""
-        with self._lock:
-            connection = self._find(request)
-            if connection is None:
-                connection = self.add(request, client_address)
-            connection.is_taken = connection.is_begun = True
-            connection.thread = threading.get_ident()
-            self._notify()
+        connection = self._find(request)
+        if connection is None:
+            connection = self.add(request, client_address)
+        connection.thread = threading.get_ident()
+        connection.is_taken = connection.is_begun = True
+        self.poke()
 
     def hand_to_child(self, request: Any, pid: int, client_address: Any = None) -> None:
         """Note that the child process `pid` handles the connection from here on.
@@ -87,14 +84,13 @@ class InFlight:
             pid: the child's process identifier.
             client_address: what to keep as the peer's address; None: the one that was entered.
         """
-        with self._lock:
-            connection = self._find(request)
-            if connection is not None:
-                connection.is_begun = True
-                connection.child = pid
-                if client_address is not None:
-                    connection.client_address = client_address
-                self._notify()
+        connection = self._find(request)
+        if connection is not None:
+            connection.is_begun = True
+            connection.child = pid
+            if client_address is not None:
+                connection.client_address = client_address
+            self.poke()
 
     def is_begun(self, request: Any) -> bool:
         """Whether a handler has the connection: whoever runs that handler closes it."""
@@ -103,20 +99,17 @@ class InFlight:
 
     def remove_unless_taken(self, request: Any) -> None:
         """Strike a connection off that somebody else took over, past the strategy."""
-        with self._lock:
-            connection = self._find(request)
-            if connection is not None and not connection.is_taken:
-                self.remove(request)
+        connection = self._find(request)
+        if connection is not None and not connection.is_taken:
+            self.remove(request)
 
     def remove(self, request: Any) -> None:
         """Strike a connection off: it is closed. Unknown ones are ignored."""
-        with self._lock:
-            connection = self._whole._connections.pop(id(request), None)
-            if connection is None:
-                return
+        connection = self._whole._connections.pop(id(request), None)
+        if connection is not None:
             connection.part._connections.pop(id(request), None)
             self.pass_on()
-            self._notify()
+            self.poke()
 
     def handled_by(self, thread: int) -> bool:
         """Whether the thread with the identifier `thread` is running a handler."""
@@ -133,18 +126,17 @@ class InFlight:
         The caller asks again whether there is room after this call and before it waits: an end in
         between would be missed otherwise.
         """
-        with self._lock:
-            self._parked.append(waiter)
+        self._parked.append(waiter)
 
     def unpark(self, waiter: Waiter) -> None:
         """Take `park` back, if the wake-up has not come yet."""
-        with self._lock, contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError):
             self._parked.remove(waiter)
 
     def pass_on(self) -> None:
         """Wake the next one that is parked: for room that came, or that the caller leaves to it."""
-        with self._lock:
-            if self._parked:
+        if self._parked:  # which costs less than the exception
+            with contextlib.suppress(IndexError):
                 self._parked.popleft().wake()
 
     def wait_until(self, condition: Callable[[], bool], timeout: float | None) -> bool:
@@ -164,8 +156,11 @@ class InFlight:
 
     def poke(self) -> None:
         """Have every `wait_until` ask its condition again."""
-        with self._lock:
-            self._notify()
+        # In `wait_until` the count comes first and the question second; here it is the other way
+        # round, so that one of the two sees the other. Nobody takes the lock while nobody waits.
+        if self._whole._waiting:
+            with self._lock:
+                self._changed.notify_all()
 
     def wait_for_none(self, timeout: float | None) -> bool:
         """Block until no connection is left, at most `timeout` seconds (None: for ever).
@@ -195,7 +190,3 @@ class InFlight:
 
     def _find(self, request: Any) -> Connection | None:
         return self._whole._connections.get(id(request))
-
-    def _notify(self) -> None:
-        if self._whole._waiting:
-            self._changed.notify_all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import os
 import socket
@@ -10,6 +11,12 @@ from typing import Any
 
 # How long a worker may wait for a datagram that another worker was faster to take, in seconds.
 _PATIENCE = 0.001
+
+_Socket = socket.socket
+_accept = socket.socket.accept
+_family = _socket.socket.family.__get__  # type: ignore[attr-defined]
+_type = _socket.socket.type.__get__  # type: ignore[attr-defined]
+_protocol = _socket.socket.proto.__get__  # type: ignore[attr-defined]
 
 
 class Listener:
@@ -60,6 +67,21 @@ def fileno(server: Any) -> int:
         return int(server.fileno())
     except (AttributeError, OSError, TypeError, ValueError):  # what is behind it was taken away
         return -1
+
+
+def accept(listener: Any) -> tuple[Any, Any]:
+    """What `listener.accept()` returns or raises, at two thirds of the cost for a plain socket.
+
+    `socket.socket.accept` turns the family and the type into members of enums, for a constructor
+    that turns them into numbers again.
+    """
+    if not (type(listener) is socket.socket is _Socket and _Socket.accept is _accept):
+        return listener.accept()  # type: ignore[no-any-return]
+    fd, address = listener._accept()  # type: ignore[attr-defined]
+    request = _Socket(_family(listener), _type(listener), _protocol(listener), fd)
+    if socket.getdefaulttimeout() is None and listener.gettimeout():
+        request.setblocking(True)  # as it is there, for systems that hand O_NONBLOCK down
+    return request, address
 
 
 def accepts(listener: Any) -> bool:

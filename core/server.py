@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 from . import ownership
 from .base_server import BaseServer
 from .datagrams import DatagramHooks
+from .listener import accept
 from .socket_file import SocketFile
 from .strategy import Strategy
 
@@ -106,16 +106,17 @@ class TCPServer(BaseServer):
         Raises:
             OSError: see accept(2); `BlockingIOError` if another process was faster.
         """
-        request, client_address = self.socket.accept()
+        request, client_address = accept(self.socket)
         if _INHERITS_NONBLOCKING and socket.getdefaulttimeout() is None:
             request.setblocking(True)
         return request, client_address
 
     def shutdown_request(self, request: Any) -> None:
         """Send the end of file to the peer, and close the connection."""
-        # OSError: the peer is gone already (ENOTCONN), or the handler has closed the socket.
-        with contextlib.suppress(OSError):
+        try:  # noqa: SIM105 - contextlib.suppress takes as long as the close
             request.shutdown(socket.SHUT_WR)
+        except OSError:  # the peer is gone already (ENOTCONN), or the handler has closed it
+            pass
         self.close_request(request)
 
     def close_request(self, request: Any) -> None:

@@ -30,6 +30,7 @@ class State:
         serving: the state of `serve_forever`.
         succession: the strategies, one after the other.
         admission: held from the question for room to the entry in `in_flight`.
+        accepted: how many connections were accepted.
         is_closed: whether `server_close` was called.
         is_drained: whether it has returned.
         is_child: whether this is a child's or a worker's copy.
@@ -47,6 +48,7 @@ class State:
         self.listener = Listener()
         self.serving = Serving(self.in_flight)
         self.admission = threading.Lock()
+        self.accepted = 0
         self.is_closed = False
         self.is_drained = False
         self.is_child = False

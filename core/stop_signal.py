@@ -80,6 +80,10 @@ class StopSignal:
             self.set()
         return self._stopped
 
+    def is_known(self) -> bool:
+        """Whether this process has said stop, or heard it by `is_set`. Asks nobody."""
+        return self._stopped
+
     def fileno(self) -> int:
         """The descriptor that is readable from the moment of the stop on: nobody takes the byte."""
         return self._own_end().fileno()

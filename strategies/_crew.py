@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
+from collections import deque
 from typing import Any
 
 from serverstrategy.strategy import Server
@@ -33,8 +35,10 @@ class Crew:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads: set[threading.Thread] = set()
         self._leaving: list[threading.Thread] = []
-        # Threads that wait for work, less the jobs that wait for a thread.
-        self._free = 0
+        # A token for each thread that waits for work and to which none was promised. Both ends of a
+        # deque take no lock. At the limit, where no thread is started anyway, a job that waits for a
+        # thread leaves a token too many.
+        self._free: deque[None] = deque()
         self._is_ending = False
 
     def is_ending(self) -> bool:
@@ -57,12 +61,14 @@ class Crew:
         Raises:
             RuntimeError: no thread can be started, and none of the crew is free.
         """
-        with self._lock:
-            if self._free <= 0 and (self._limit is None or len(self._threads) < self._limit):
-                self._start(job)
-                return
-            self._free -= 1
-            self._jobs.put(job)
+        try:
+            self._free.pop()
+        except IndexError:
+            with self._lock:
+                if self._limit is None or len(self._threads) < self._limit:
+                    self._start(job)
+                    return
+        self._jobs.put(job)
 
     def end(self, timeout: float | None) -> bool:
         """Have every thread end once the work is done, and wait at most `timeout` seconds.
@@ -120,14 +126,13 @@ class Crew:
             self._changed.notify_all()
 
     def _next(self) -> _Job | None:
-        with self._lock:
-            self._free += 1
+        self._free.append(None)
         try:
             return self._jobs.get(timeout=self._idle_timeout)
         except queue.Empty:
-            with self._lock:
-                if self._free > 0 and not self._is_ending:
-                    self._free -= 1
+            if not self._is_ending:
+                with contextlib.suppress(IndexError):
+                    self._free.pop()
                     return None
         # A job was promised to this thread while it gave up.
         return self._jobs.get()

@@ -36,10 +36,13 @@ class ThreadsStrategy(Strategy):
         Raises:
             RuntimeError: no thread can be started.
         """
-        with self._lock:
-            if self._crew is None or self._crew.is_ending():
-                self._crew = self.new_crew()
-            self._crew.add((server, request, client_address))
+        crew = self._crew
+        if crew is None or crew.is_ending():
+            with self._lock:
+                crew = self._crew
+                if crew is None or crew.is_ending():
+                    crew = self._crew = self.new_crew()
+        crew.add((server, request, client_address))
 
     def drain(self, server: Server, timeout: float | None) -> bool:
         """Let the threads finish their work, and end them."""
