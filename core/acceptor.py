@@ -19,8 +19,8 @@ from .waiter import Wait, Waiter, shortest
 if TYPE_CHECKING:
     from .succession import Succession
 
-# How long an acceptor waits for room before it waits for all else as well, in seconds. Handlers that
-# are faster than that need no system call to let it go on, only a lock.
+# How long an acceptor waits for room before it waits for all else as well, in seconds. Handlers
+# that are faster than that need no system call to let it go on, only a lock.
 _MOMENT = 0.005
 
 # How long an acceptor goes on without a wait, in seconds: the wait is where it hears of all else.

@@ -6,10 +6,16 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from .connection import Connection
-from .waiter import Waiter
+
+
+class Wakeable(Protocol):
+    """What waits until a connection ends."""
+
+    def wake(self) -> None:
+        """Go on. From any thread; never blocks, never raises."""
 
 
 class InFlight:
@@ -29,7 +35,7 @@ class InFlight:
             # Reentrant, because a signal handler runs inside whatever the main thread is doing.
             self._lock = threading.RLock()
             self._changed = threading.Condition(self._lock)
-            self._parked: deque[Waiter] = deque()
+            self._parked: deque[Wakeable] = deque()
         else:
             self._lock, self._changed, self._parked = whole._lock, whole._changed, whole._parked
         self._waiting = 0
@@ -120,7 +126,7 @@ class InFlight:
         me = threading.get_ident()
         return any(connection.thread == me for connection in self)
 
-    def park(self, waiter: Waiter) -> None:
+    def park(self, waiter: Wakeable) -> None:
         """Wake `waiter`, once, when the next connection ends.
 
         The caller asks again whether there is room after this call and before it waits: an end in
@@ -128,15 +134,16 @@ class InFlight:
         """
         self._parked.append(waiter)
 
-    def unpark(self, waiter: Waiter) -> None:
+    def unpark(self, waiter: Wakeable) -> None:
         """Take `park` back, if the wake-up has not come yet."""
-        with contextlib.suppress(ValueError):
-            self._parked.remove(waiter)
+        if waiter in self._parked:
+            with contextlib.suppress(ValueError):  # it has come at this moment
+                self._parked.remove(waiter)
 
     def pass_on(self) -> None:
         """Wake the next one that is parked: for room that came, or that the caller leaves to it."""
-        if self._parked:  # which costs less than the exception
-            with contextlib.suppress(IndexError):
+        if self._parked:
+            with contextlib.suppress(IndexError):  # another thread was faster
                 self._parked.popleft().wake()
 
     def wait_until(self, condition: Callable[[], bool], timeout: float | None) -> bool:

@@ -14,9 +14,9 @@ _PATIENCE = 0.001
 
 _Socket = socket.socket
 _accept = socket.socket.accept
-_family = _socket.socket.family.__get__  # type: ignore[attr-defined]
-_type = _socket.socket.type.__get__  # type: ignore[attr-defined]
-_protocol = _socket.socket.proto.__get__  # type: ignore[attr-defined]
+_family = _socket.socket.family.__get__
+_type = _socket.socket.type.__get__
+_protocol = _socket.socket.proto.__get__
 
 
 class Listener:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 
@@ -17,10 +18,8 @@ class BinarySemaphore:
 
     def wake(self) -> None:
         """Let `wait` return, now or the next time. From any thread; never blocks, never raises."""
-        try:
+        with contextlib.suppress(RuntimeError):  # it was woken already
             self._lock.release()
-        except RuntimeError:  # it was woken already
-            pass
 
     def wait(self, timeout: float) -> bool:
         """Block until `wake`, at most `timeout` seconds.

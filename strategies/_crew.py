@@ -35,9 +35,9 @@ class Crew:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads: set[threading.Thread] = set()
         self._leaving: list[threading.Thread] = []
-        # A token for each thread that waits for work and to which none was promised. Both ends of a
-        # deque take no lock. At the limit, where no thread is started anyway, a job that waits for a
-        # thread leaves a token too many.
+        # A token for each thread that waits for work and to which none was promised; the ends of a
+        # deque take no lock. At the limit, where no thread is started anyway, a job that waits for
+        # a thread leaves a token too many.
         self._free: deque[None] = deque()
         self._is_ending = False
 
