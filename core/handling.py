@@ -22,6 +22,8 @@ _logger = logging.getLogger("serverstrategy")
 # long as the loop of the standard library waits before it looks at its own flags.
 _PATIENCE = 0.5
 
+_NONE = object()  # which no `get_request` returns
+
 
 class Handling(Hooks):
     """The order of the calls and the fate of the errors, which are those of `socketserver`.
@@ -38,8 +40,10 @@ class Handling(Hooks):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Hand the connection to the strategy."""
         state = self._serverstrategy
-        connection = state.in_flight.take(request, client_address)
-        generation = state.succession.of(connection.part)
+        part = state.in_flight.take(request, client_address).part
+        generation = state.succession.current
+        if generation.in_flight is not part:
+            generation = state.succession.of(part)
         view = generation.view or generation.facing(self)
         generation.strategy.process_request(view, request, client_address)
 
@@ -94,21 +98,31 @@ class Handling(Hooks):
 
     def accept_one(self) -> None:
         """See `Server.accept_one`."""
-        if self._serverstrategy.succession.retired.generations:
-            self._serverstrategy.succession.retired.attend(self)
-        # Where several threads accept, the question for room, the accept and the entry in
-        # `in_flight` are one step: no two of them can take the last room.
-        accepted: list[Any] = []
-        handed_over = False
+        state = self._serverstrategy
+        succession, in_flight = state.succession, state.in_flight
+        if succession.retired.generations:
+            succession.retired.attend(self)
+        request: Any = _NONE
+        is_handed_over = False
         try:
-            with self._serverstrategy.admission:
-                self.__accept(accepted)
-            if accepted:
-                handed_over = self.__hand_over(*accepted)
+            # Where several threads accept, the question for room, the accept and the entry in
+            # `in_flight` are one step: no two of them can take the last room.
+            with state.admission:
+                if not succession.ready(self):
+                    return
+                try:
+                    request, client_address = self.get_request()
+                except Exception as error:  # noqa: BLE001 - what it raises costs one connection
+                    state.shortage.note(error)
+                    return
+                state.accepted += 1
+                state.shortage.over()
+                in_flight.add(request, client_address).thread = threading.get_ident()
+            is_handed_over = self.__hand_over(request, client_address)
         finally:
             # What a handler has got, the handler's side closes; the rest goes no further.
-            if accepted and not handed_over:
-                self.__end_unless_begun(accepted[0])
+            if not is_handed_over and request is not _NONE:
+                self.__end_unless_begun(request)
 
     def _handle_request_noblock(self) -> None:
         """Accept one connection if there is one, and hand it on.
@@ -124,21 +138,6 @@ class Handling(Hooks):
         with serving.caller(self) as acceptor:  # type: ignore[arg-type]
             if acceptor.wait_for_room(_PATIENCE):
                 self.accept_one()
-
-    def __accept(self, accepted: list[Any]) -> None:
-        """Accept if there is room: append the connection and its peer's address."""
-        state = self._serverstrategy
-        if not state.succession.ready(self):
-            return
-        try:
-            request, client_address = self.get_request()
-        except Exception as error:  # noqa: BLE001 - what it raises costs one connection
-            state.shortage.note(error)
-            return
-        accepted += request, client_address
-        state.accepted += 1
-        state.shortage.over()
-        state.in_flight.add(request, client_address).thread = threading.get_ident()
 
     def __hand_over(self, request: Any, client_address: Any) -> bool:
         """Pass the connection on; False if it was refused, or if that failed and was reported."""

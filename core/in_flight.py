@@ -28,6 +28,9 @@ class InFlight:
         whole: the register of which this is a part; None: this is a whole.
     """
 
+    # What each connection goes through takes no lock. Who waits says so first and asks second; who
+    # changes something does so first and looks for those who wait second: one sees the other.
+
     def __init__(self, whole: InFlight | None = None) -> None:
         whole = self if whole is None else whole
         self._whole: InFlight = whole
@@ -66,7 +69,7 @@ class InFlight:
 
     def take(self, request: Any, client_address: Any) -> Connection:
         """Note that the strategy has the connection from here on, wherever it was accepted."""
-        connection = self._find(request)
+        connection = self._whole._connections.get(id(request))
         if connection is None:
             connection = self.add(request, client_address)
         connection.is_taken = True
@@ -75,12 +78,13 @@ class InFlight:
 
     def begin(self, request: Any, client_address: Any) -> None:
         """Note that the calling thread handles the connection from here on."""
-        connection = self._find(request)
+        connection = self._whole._connections.get(id(request))
         if connection is None:
             connection = self.add(request, client_address)
         connection.thread = threading.get_ident()
         connection.is_taken = connection.is_begun = True
-        self.poke()
+        if self._whole._waiting:
+            self.poke()
 
     def hand_to_child(self, request: Any, pid: int, client_address: Any = None) -> None:
         """Note that the child process `pid` handles the connection from here on.
@@ -105,17 +109,20 @@ class InFlight:
 
     def remove_unless_taken(self, request: Any) -> None:
         """Strike a connection off that somebody else took over, past the strategy."""
-        connection = self._find(request)
+        connection = self._whole._connections.get(id(request))
         if connection is not None and not connection.is_taken:
             self.remove(request)
 
     def remove(self, request: Any) -> None:
         """Strike a connection off: it is closed. Unknown ones are ignored."""
-        connection = self._whole._connections.pop(id(request), None)
+        whole = self._whole
+        connection = whole._connections.pop(id(request), None)
         if connection is not None:
             connection.part._connections.pop(id(request), None)
-            self.pass_on()
-            self.poke()
+            if self._parked:
+                self.pass_on()
+            if whole._waiting:
+                self.poke()
 
     def handled_by(self, thread: int) -> bool:
         """Whether the thread with the identifier `thread` is running a handler."""
@@ -142,9 +149,8 @@ class InFlight:
 
     def pass_on(self) -> None:
         """Wake the next one that is parked: for room that came, or that the caller leaves to it."""
-        if self._parked:
-            with contextlib.suppress(IndexError):  # another thread was faster
-                self._parked.popleft().wake()
+        with contextlib.suppress(IndexError):  # nobody is
+            self._parked.popleft().wake()
 
     def wait_until(self, condition: Callable[[], bool], timeout: float | None) -> bool:
         """Block until `condition()` is true, at most `timeout` seconds (None: for ever).
@@ -163,11 +169,8 @@ class InFlight:
 
     def poke(self) -> None:
         """Have every `wait_until` ask its condition again."""
-        # In `wait_until` the count comes first and the question second; here it is the other way
-        # round, so that one of the two sees the other. Nobody takes the lock while nobody waits.
-        if self._whole._waiting:
-            with self._lock:
-                self._changed.notify_all()
+        with self._lock:
+            self._changed.notify_all()
 
     def wait_for_none(self, timeout: float | None) -> bool:
         """Block until no connection is left, at most `timeout` seconds (None: for ever).

@@ -192,11 +192,8 @@ class Succession:
 
     def of(self, part: InFlight) -> Generation:
         """The generation for which a connection was accepted, from the `part` of the connection."""
-        generation = self.current
-        if generation.in_flight is not part:
-            retired = self.retired.generations
-            return next((each for each in retired if each.in_flight is part), generation)
-        return generation
+        retired = self.retired.generations
+        return next((each for each in retired if each.in_flight is part), self.current)
 
     def watched(self) -> tuple[Watched, ...]:
         """What all generations have the acceptors watch."""

@@ -6,6 +6,7 @@ import contextlib
 import os
 import queue
 import threading
+import time
 from collections import deque
 from typing import Any
 
@@ -61,11 +62,14 @@ class Crew:
         Raises:
             RuntimeError: no thread can be started, and none of the crew is free.
         """
+        if not self._free and self._may_grow():
+            # A thread that is about to be free costs less than a new one, so let them run.
+            time.sleep(0)
         try:
             self._free.pop()
         except IndexError:
             with self._lock:
-                if self._limit is None or len(self._threads) < self._limit:
+                if self._may_grow():
                     self._start(job)
                     return
         self._jobs.put(job)
@@ -100,6 +104,9 @@ class Crew:
         """
         self._is_ending = True
         self._jobs.put(None)
+
+    def _may_grow(self) -> bool:
+        return self._limit is None or len(self._threads) < self._limit
 
     def _start(self, job: _Job) -> None:
         thread = threading.Thread(target=self._run, args=([job],), daemon=True)
