@@ -36,6 +36,7 @@ class AcceptingState(Protocol):
     accepted: int
     succession: Succession
     in_flight: InFlight
+    is_child: bool
     shortage: Shortage
     listener: Listener
 
@@ -61,7 +62,7 @@ class AcceptingServer(Server, Protocol):
 class Acceptor:
     """Waits until a connection can be accepted and there is room for it.
 
-    Opens two file descriptors; `close` gives them back.
+    Opens two file descriptors, three in a worker; `close` gives them back.
 
     Args:
         server: asks the strategy for room, and accepts.
@@ -77,7 +78,8 @@ class Acceptor:
     def __init__(self, server: AcceptingServer, wait: Wait | None = None) -> None:
         self.thread = threading.get_ident()
         self._server = server
-        self._waiter = Waiter(wait)
+        # Workers share the listener: each connection is to wake one of them.
+        self._waiter = Waiter(wait, may_exclude=server._serverstrategy.is_child)
         self._listener = -1
         self._until_attempt = _ATTEMPT_AFTER
         self._room = BinarySemaphore()
@@ -100,6 +102,8 @@ class Acceptor:
                 has_actions = is_overridden(server)
                 ready = self._wait(poll_interval if has_actions else None)
                 if not stop_fds.isdisjoint(ready) and stop.is_set():
+                    if self._waiter.excludes and self._listener in ready:
+                        server._handle_request_noblock()  # nobody else was woken for it
                     break
                 if self._listener in ready:
                     server._handle_request_noblock()
@@ -211,7 +215,7 @@ class Acceptor:
             if fd != -1:
                 # It may be another one than before.
                 self._server._serverstrategy.listener.unblock(self._server)
-                self._waiter.watch(fd)
+                self._waiter.watch(fd, exclusive=True)
             self._listener = fd
 
     def _is_closed(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import selectors
 import signal
 import socket
 import threading
@@ -13,13 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from .poll_set import PollSet
+
 if TYPE_CHECKING:
     from .strategy import Watched
-
-# A poll set needs no descriptor of its own, and one system call where epoll needs two.
-_Selector: type[selectors.BaseSelector] = getattr(
-    selectors, "PollSelector", selectors.SelectSelector
-)
 
 Wait = Callable[[Sequence[int], float | None], Iterable[int]]
 """Blocks until one of these descriptors is readable, at most so many seconds (None: for ever).
@@ -38,17 +34,18 @@ class Waiter:
     sleep over it (`signal.set_wakeup_fd`). Where the application set a descriptor of its own there,
     that one stays.
 
-    Opens two file descriptors; `close` gives them back, and so does its end, without a warning:
-    the application that drops a server knows nothing of them.
+    Opens two file descriptors, or three; `close` gives them back, and so does its end, without a
+    warning: the application that drops a server knows nothing of them.
 
     Args:
         wait: waits in the place of the system call, as an event loop has it.
+        may_exclude: see `PollSet`.
 
     Raises:
         OSError: no file descriptor is left (EMFILE, ENFILE).
     """
 
-    def __init__(self, wait: Wait | None = None) -> None:
+    def __init__(self, wait: Wait | None = None, *, may_exclude: bool = False) -> None:
         self._wait = wait
         self._receiver, self._sender = socket.socketpair()
         # Not `__del__`, which may come after the warnings of the two sockets, where all of them
@@ -57,24 +54,29 @@ class Waiter:
         self._give_back.atexit = False
         self._receiver.setblocking(False)
         self._sender.setblocking(False)
-        self._selector = _Selector()
         self._own = self._receiver.fileno()
-        self._selector.register(self._own, selectors.EVENT_READ)
+        self._poll_set = PollSet(may_exclude)
+        self._poll_set.add(self._own)
         self._watched: set[int] = set()
         self._beside: list[tuple[int, Watched]] = []
         self._gets_signals = False
 
-    def watch(self, fd: int) -> None:
-        """Wait for the descriptor `fd` as well, from the next `wait` on."""
+    @property
+    def excludes(self) -> bool:
+        """Whether `watch` can have one process only be woken."""
+        return self._poll_set.excludes
+
+    def watch(self, fd: int, *, exclusive: bool = False) -> None:
+        """Wait for the descriptor `fd` as well, from the next `wait` on. See `PollSet.add`."""
         if fd not in self._watched:
-            self._selector.register(fd, selectors.EVENT_READ)
+            self._poll_set.add(fd, exclusive=exclusive)
             self._watched.add(fd)
 
     def unwatch(self, fd: int) -> None:
         """Wait for the descriptor `fd` no longer."""
         if fd in self._watched:
             self._watched.discard(fd)
-            self._selector.unregister(fd)
+            self._poll_set.discard(fd)
 
     def wait(self, timeout: float | None = None) -> set[int]:
         """Block for at most `timeout` seconds (None: for ever).
@@ -84,7 +86,7 @@ class Waiter:
             wake-up, a signal or the timeout.
         """
         if self._wait is None:
-            ready = {key.fd for key, _ in self._selector.select(timeout)}
+            ready = self._poll_set.wait(timeout)
         else:
             ready = set(self._wait([self._own, *self._watched], timeout))
         if self._own in ready:
@@ -122,7 +124,7 @@ class Waiter:
 
     def close(self) -> None:
         """Give the file descriptors back. May be called twice."""
-        self._selector.close()
+        self._poll_set.close()
         _close(self._receiver, self._sender)
         self._give_back.detach()
 
