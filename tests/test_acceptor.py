@@ -1,0 +1,106 @@
+"""The loop of a thread that accepts."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from typing import Any
+
+import pytest
+
+from probes import PATIENCE
+from serverstrategy import StopSignal, TCPServer
+
+ANY_PORT = ("127.0.0.1", 0)
+
+
+class Counted(TCPServer):
+    """Counts the attempts to accept."""
+
+    attempts = 0
+
+    def get_request(self) -> Any:
+        self.attempts += 1
+        return super().get_request()
+
+
+def say_bye(request: Any, *_: object) -> None:
+    request.sendall(b"bye")
+
+
+def answer(server: TCPServer) -> bytes:
+    with socket.create_connection(server.server_address, PATIENCE) as client:
+        return client.recv(16)
+
+
+@pytest.mark.skipif(not hasattr(select, "EPOLLEXCLUSIVE"), reason="no EPOLLEXCLUSIVE")
+def test_a_worker_that_stops_takes_the_connection_that_only_it_was_woken_for() -> None:
+    stop = StopSignal()
+    with Counted(ANY_PORT, say_bye) as server:
+        server._serverstrategy.is_child = True
+        with socket.create_connection(server.server_address, PATIENCE) as client:
+            stop.set()
+            server.accept_until_stopped(stop)
+            client.settimeout(0)
+            assert client.recv(16) == b"bye"
+        server._serverstrategy.is_child = False
+    stop.close()
+
+
+def test_an_attempt_without_a_wait_is_rare_where_there_is_no_backlog() -> None:
+    with Counted(ANY_PORT, say_bye) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            for _ in range(64):
+                assert answer(server) == b"bye"
+        finally:
+            server.shutdown()
+            thread.join()
+        assert 64 <= server.attempts <= 64 + 2 * 64 // 16
+
+
+def test_a_backlog_is_accepted_without_a_wait_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[object] = []
+    with Counted(ANY_PORT, say_bye) as server:
+        state = server._serverstrategy
+        clients = [socket.create_connection(server.server_address, PATIENCE) for _ in range(200)]
+        thread = threading.Thread(target=server.serve_forever)
+        wait = TCPServer.wait_with_watched
+
+        def count(self: TCPServer, *arguments: Any) -> set[int]:
+            waits.append(self)
+            return wait(self, *arguments)
+
+        monkeypatch.setattr(TCPServer, "wait_with_watched", count)
+        thread.start()
+        try:
+            for client in clients:
+                with client:
+                    assert client.recv(16) == b"bye"
+            number = len(waits)
+        finally:
+            server.shutdown()
+            thread.join()
+        assert state.accepted == 200
+    # The first ones, and then one in every hundredth of a second.
+    assert number < 100
+
+
+def test_a_stop_is_heard_amid_a_backlog() -> None:
+    handled: list[object] = []
+
+    class Stopped(Counted):
+        def finish_request(self, request: Any, client_address: Any) -> None:
+            handled.append(client_address)
+            super().finish_request(request, client_address)
+            if len(handled) == 50:
+                self.shutdown()
+
+    with Stopped(ANY_PORT, say_bye) as server:
+        clients = [socket.create_connection(server.server_address, PATIENCE) for _ in range(100)]
+        server.serve_forever()
+        assert len(handled) == 50
+        for client in clients:
+            client.close()
