@@ -5,15 +5,52 @@ the server is built, and that decides who accepts, who handles, how many at a ti
 waited for at the end. The strategies in the box are in `serverstrategy.strategies`.
 """
 
-from socketserver import BaseRequestHandler, DatagramRequestHandler, StreamRequestHandler
+from typing import TYPE_CHECKING
 
-from .adoption import adopt, with_strategy
-from .base_server import BaseServer
-from .connection import Connection
-from .in_flight import InFlight
-from .server import TCPServer, UDPServer, UnixDatagramServer, UnixStreamServer
-from .stop_signal import StopSignal
-from .strategy import Server, Strategy
+from .standard import MODULE as _STANDARD  # now: programs put ours in the place of its classes
+
+if TYPE_CHECKING:
+    from socketserver import BaseRequestHandler, DatagramRequestHandler, StreamRequestHandler
+
+    from .adoption import adopt, with_strategy
+    from .base_server import BaseServer
+    from .connection import Connection
+    from .in_flight import InFlight
+    from .server import TCPServer, UDPServer, UnixDatagramServer, UnixStreamServer
+    from .stop_signal import StopSignal
+    from .strategy import Server, Strategy
+else:
+    # Each is imported when it is asked for: a program that only reads its arguments, or defines a
+    # strategy, does not wait for what it may never use.
+    _MODULES = {
+        "BaseRequestHandler": _STANDARD,
+        "BaseServer": ".base_server",
+        "Connection": ".connection",
+        "DatagramRequestHandler": _STANDARD,
+        "InFlight": ".in_flight",
+        "Server": ".strategy",
+        "StopSignal": ".stop_signal",
+        "Strategy": ".strategy",
+        "StreamRequestHandler": _STANDARD,
+        "TCPServer": ".server",
+        "UDPServer": ".server",
+        "UnixDatagramServer": ".server",
+        "UnixStreamServer": ".server",
+        "adopt": ".adoption",
+        "with_strategy": ".adoption",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(_MODULES[name], __name__), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "BaseRequestHandler",

@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from . import standard
-from .adopted_class import mixes_in, true_class
 from .hooks import Hooks
 from .servable import Servable
 from .state import keep
@@ -63,8 +62,11 @@ class BaseServer(Servable, Hooks):
 
     def _serverstrategy_given(self, strategy: Strategy) -> None:
         # A mix-in of the standard library's would bypass it.
-        if mixes_in(type(self)):
-            self.__class__ = true_class(type(self), strategy)
+        if isinstance(self, tuple(standard.MIX_INS)):
+            from .adopted_class import mixes_in, true_class  # most servers need neither
+
+            if mixes_in(type(self)):
+                self.__class__ = true_class(type(self), strategy)
 
     def __enter__(self) -> Self:
         return self
