@@ -106,7 +106,7 @@ class Services(Handling):
         """See `Server.become_child`."""
         state = self._serverstrategy
         state.leave_parent(state.serving.signal)
-        if listener.accepts(getattr(self, "socket", None)):
+        if state.listener.accepts(getattr(self, "socket", None)):
             listener.close(self)
 
     def become_worker(self, stop: StopSignal) -> None:
