@@ -13,7 +13,9 @@ _POLLRDHUP: int = getattr(select, "POLLRDHUP", 0)
 
 # Every signal that this process made. A forked child must not keep the owner's end of any of them:
 # while somebody holds that end, nobody sees the end of file that tells of the owner's death.
-_owned: weakref.WeakSet[StopSignal] = weakref.WeakSet()
+# A plain set of references: a `WeakSet` is in Python, and each function of it is two pages that a
+# child has to copy.
+_owned: set[weakref.ref[StopSignal]] = set()
 
 
 class StopSignal:
@@ -36,7 +38,7 @@ class StopSignal:
         self._owner_end, self._child_end = socket.socketpair()
         self._owner_end.setblocking(False)
         self._child_end.setblocking(False)
-        _owned.add(self)
+        _owned.add(weakref.ref(self, _owned.discard))
         if parent is not None:
             parent._children.add(self)
             if parent._stopped:
@@ -174,8 +176,10 @@ def _send(end: socket.socket, message: bytes) -> None:
 
 
 def _disown() -> None:
-    for signal in tuple(_owned):
-        signal._owner_end.close()
+    for reference in tuple(_owned):
+        signal = reference()
+        if signal is not None and signal._owner_end.fileno() != -1:
+            os.close(signal._owner_end.detach())
 
 
 if hasattr(os, "register_at_fork"):
