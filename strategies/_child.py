@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import logging
 import os
 import select
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import NoReturn
+
+from ._plain_signal import plain_signal
 
 _logger = logging.getLogger("serverstrategy")
 
@@ -26,9 +26,9 @@ def run_child(main: Callable[[], int], mask: Iterable[int]) -> NoReturn:
     status = 1
     try:
         # A terminal sends Ctrl-C to its children too; the parent decides what becomes of them.
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if plain_signal.getsignal(plain_signal.SIGINT) is plain_signal.default_int_handler:
+            plain_signal.signal(plain_signal.SIGINT, plain_signal.SIG_IGN)
+        plain_signal.pthread_sigmask(plain_signal.SIG_SETMASK, mask)
         # What the parent has made is not the child's to collect, and looking at it would copy the
         # pages that it is on.
         gc.freeze()
@@ -40,7 +40,8 @@ def run_child(main: Callable[[], int], mask: Iterable[int]) -> NoReturn:
     finally:
         try:
             # What a handler has started is waited for, as the interpreter does at its own end.
-            join_threads(thread for thread in threading.enumerate() if not thread.daemon)
+            if threading.active_count() > 1:
+                join_threads(thread for thread in threading.enumerate() if not thread.daemon)
             flush()
         finally:
             os._exit(status)
@@ -49,12 +50,14 @@ def run_child(main: Callable[[], int], mask: Iterable[int]) -> NoReturn:
 def flush() -> None:
     """Write out what the standard output and error have in their buffers, if somebody takes it."""
     for stream in (sys.stdout, sys.stderr):
-        # AttributeError: there is none. ValueError: closed, or without a descriptor.
-        # OSError: nobody reads it, or the disk is full.
-        with contextlib.suppress(AttributeError, ValueError, OSError):
+        try:
             # A pipe that nobody empties must not stop the server.
             if select.select([], [stream], [], 0)[1]:
                 stream.flush()
+        # TypeError: there is none. AttributeError: it is not quite a stream. ValueError: closed, or
+        # without a descriptor. OSError: nobody reads it, or the disk is full.
+        except (TypeError, AttributeError, ValueError, OSError):
+            pass
 
 
 def join_threads(threads: Iterable[threading.Thread]) -> None:

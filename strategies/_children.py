@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 
 from ._child import flush, run_child
 from ._deferral import RAISING, Deferral
+from ._plain_signal import plain_signal
 
 # How often a child is asked whether it has ended, in seconds, where the system does not tell.
 _TICK = 0.1
@@ -23,7 +24,9 @@ _TURNS = 20
 OnExit = Callable[[int, int], None]
 
 # Those of every strategy in this process: one may fork while the one before it still drains.
-_all: weakref.WeakSet[Children] = weakref.WeakSet()
+# A plain set of references: a `WeakSet` is in Python, and each function of it is two pages that a
+# child has to copy.
+_all: set[weakref.ref[Children]] = set()
 
 
 class Children:
@@ -42,7 +45,8 @@ class Children:
         self._on_exit: dict[int, OnExit] = {}
         self._pid_of: dict[int, int] = {}  # by pidfd
         self._exits: select.epoll | None = None
-        _all.add(self)
+        self._parents: object = None
+        _all.add(weakref.ref(self, _all.discard))
 
     def pids(self) -> list[int]:
         """The process identifiers of those that are not reaped yet."""
@@ -69,11 +73,11 @@ class Children:
         flush()  # what is buffered now would be written by both
         # A signal handler that raises between the fork and the child's `try` would have the child
         # unwind into the parent's code. Two calls, since the one that blocks may raise as well.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        mask = plain_signal.pthread_sigmask(plain_signal.SIG_BLOCK, ())
         deferral = Deferral()
         with self._lock:
             try:
-                signal.pthread_sigmask(signal.SIG_BLOCK, RAISING)
+                plain_signal.pthread_sigmask(plain_signal.SIG_BLOCK, RAISING)
                 deferral.begin()
                 pid = os.fork()
                 if pid == 0:
@@ -83,7 +87,9 @@ class Children:
                 self._watch(pid)
             finally:
                 try:
-                    _unblock_signals(mask)
+                    if not deferral.is_in_main_thread:
+                        _give_main_thread_turns(mask)
+                    plain_signal.pthread_sigmask(plain_signal.SIG_SETMASK, mask)
                 finally:
                     deferral.end()
 
@@ -189,33 +195,38 @@ class Children:
     def forget(self) -> None:
         """Give back what this process has of them, a forked one: they are its parent's."""
         self._lock = threading.RLock()
-        self._on_exit.clear()
-        if self._exits is not None:
-            self._exits.close()
-            self._exits = None
+        if self._exits is None:
+            if self._on_exit:
+                self._on_exit = {}
+            return
+        self._exits.close()
+        self._exits = None
         for fd in self._pid_of:
             os.close(fd)
-        self._pid_of.clear()
+        # Kept, since freeing what is in there would copy the pages that it is on.
+        self._parents = self._on_exit, self._pid_of
+        self._on_exit = {}
+        self._pid_of = {}
 
 
 def _forget_siblings() -> None:
-    for children in tuple(_all):
-        children.forget()
+    for reference in tuple(_all):
+        children = reference()
+        if children is not None:
+            children.forget()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_siblings)
 
 
-def _unblock_signals(mask: Iterable[int]) -> None:
-    """Set this thread's mask again, once the main thread has taken what has come meanwhile.
+def _give_main_thread_turns(mask: Iterable[int]) -> None:
+    """Let the main thread take the signals that have come to this one, which `mask` lets in.
 
     Python runs signal handlers in the main thread, which does not wake up from a lock or a join
     for a signal that another thread has taken.
     """
-    if threading.current_thread() is not threading.main_thread():
-        for _ in range(_TURNS):
-            if not signal.sigpending() - set(mask):
-                break
-            time.sleep(0.001)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    for _ in range(_TURNS):
+        if not plain_signal.sigpending() - set(mask):
+            break
+        time.sleep(0.001)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-# Signals for which programs install handlers that raise. Not all there are: Python would turn each
-# of them into an enum member twice a fork, which takes longer than the rest of `fork` here.
-RAISING = tuple(
-    getattr(signal, name)
+from ._plain_signal import plain_signal
+
+# Signals for which programs install handlers that raise.
+RAISING: tuple[int, ...] = tuple(
+    getattr(plain_signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGALRM", "SIGUSR1", "SIGUSR2")
-    if hasattr(signal, name)
+    if hasattr(plain_signal, name)
 )
 
 Handler = Callable[[int, FrameType | None], Any]
@@ -30,21 +30,25 @@ class Deferral:
     runs the handler in the main thread. Python runs none in any other thread, so that there is
     nothing to put off there. What a handler raises inside of `os.fork` is lost, without a word
     where it is amid the warning of Python 3.12.
+
+    Attributes:
+        is_in_main_thread: whether it was made in the main thread.
     """
 
     def __init__(self) -> None:
+        self.is_in_main_thread = threading.current_thread() is threading.main_thread()
         self._handlers: dict[int, Handler] = {}
         self._come: list[int] = []
 
     def begin(self) -> None:
         """Put the handlers off. What has raised in between leaves some of them: call `end`."""
-        if threading.current_thread() is threading.main_thread():
+        if self.is_in_main_thread:
             _in_force.append(self)
             for number in RAISING:
-                handler = signal.getsignal(number)
+                handler = plain_signal.getsignal(number)
                 if callable(handler):
                     self._handlers[number] = handler
-                    signal.signal(number, self._note)
+                    plain_signal.signal(number, self._note)
 
     def forget(self) -> None:
         """Forget the signals that have come: they were another process's."""
@@ -61,8 +65,8 @@ class Deferral:
         try:
             while self._handlers:
                 number = next(iter(self._handlers))
-                if signal.getsignal(number) == self._note:
-                    signal.signal(number, self._handlers[number])
+                if plain_signal.getsignal(number) == self._note:
+                    plain_signal.signal(number, self._handlers[number])
                 self._call(self._handlers.pop(number), number)
         finally:
             if self._handlers:

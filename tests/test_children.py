@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -77,6 +78,41 @@ def test_a_child_knows_of_none_neither_of_itself_nor_of_another_strategys() -> N
     assert statuses == [0, 0]
     first.close()
     second.close()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no /proc")
+def test_a_child_has_no_descriptor_of_its_siblings() -> None:
+    def count() -> int:
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - nothing is opened but the folder
+
+    def wait_for_the_end() -> int:
+        os.close(write)
+        os.read(read, 1)
+        return 0
+
+    children = Children()
+    read, write = os.pipe()
+    statuses: list[int] = []
+    open_here = count()
+    for _ in range(3):
+        children.fork(wait_for_the_end, lambda _: None, lambda pid, status: None)
+    children.fork(count, lambda _: None, lambda _, status: statuses.append(status))
+    assert wait_until(lambda: children.check() or statuses != [], PATIENCE)
+    assert statuses == [open_here]
+    os.close(write)
+    assert children.wait(PATIENCE)
+    os.close(read)
+    children.close()
+
+
+def test_a_process_without_a_standard_output_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    children = Children()
+    statuses: list[int] = []
+    children.fork(lambda: 3, lambda _: None, lambda _, status: statuses.append(status))
+    assert children.wait(PATIENCE)
+    assert statuses == [3]
+    children.close()
 
 
 def test_an_exit_that_a_signal_handler_interrupts_is_told_again() -> None:
