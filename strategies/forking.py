@@ -38,6 +38,7 @@ class Forking(Strategy):
         at_least(1, limit, "limit")
         self.limit = limit
         self._children = Children()
+        self._is_serving = False
 
     @property
     def unsupported(self) -> str | None:  # type: ignore[override]
@@ -50,9 +51,11 @@ class Forking(Strategy):
         So the server knows, even if there never is one, that it hears of all.
         """
         server.add_watched(self._children)
+        self._is_serving = True
         try:
             super().serve(server, stop)
         finally:
+            self._is_serving = False
             if not self._children.pids():
                 server.remove_watched(self._children)
 
@@ -90,13 +93,14 @@ class Forking(Strategy):
         return server.in_flight.wait_for_none(remaining)
 
     def _begin(self, server: Server, request: Any, client_address: Any, pid: int) -> None:
-        server.add_watched(self._children)
+        if not self._is_serving:
+            server.add_watched(self._children)
         server.in_flight.hand_to_child(request, pid, client_address)
 
     def _end(
         self, server: Server, request: Any, client_address: Any, pid: int, status: int
     ) -> None:
-        if not self._children.pids():
+        if not self._is_serving and not self._children.pids():
             server.remove_watched(self._children)
         server.end_child(request, client_address)
         if status < 0:
