@@ -196,9 +196,10 @@ class Acceptor:
 
     def _has_room_soon(self) -> bool:
         """Wait for room for a moment, without hearing of anything else."""
-        if not self._may_block:
-            return False
         state = self._server._serverstrategy
+        # The end of what is watched, which makes room, is heard of in the wait for all else only.
+        if not self._may_block or state.succession.watched():
+            return False
         try:
             state.in_flight.park(self._room)
             return state.succession.ready(self._server) or (

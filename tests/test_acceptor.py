@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from probes import PATIENCE
-from serverstrategy import StopSignal, TCPServer
+from serverstrategy import Server, StopSignal, Strategy, TCPServer, acceptor
 
 ANY_PORT = ("127.0.0.1", 0)
 
@@ -86,6 +86,47 @@ def test_a_backlog_is_accepted_without_a_wait_for_each(monkeypatch: pytest.Monke
         assert state.accepted == 200
     # The first ones, and then one in every hundredth of a second.
     assert number < 100
+
+
+class Room(Strategy):
+    """Has none before what it has watched is readable."""
+
+    def __init__(self) -> None:
+        self.receiver, self.sender = socket.socketpair()
+        self.is_there = False
+
+    def serve(self, server: Server, stop: StopSignal) -> None:
+        server.add_watched(self)
+        super().serve(server, stop)
+
+    def ready(self, server: Server) -> bool:
+        return self.is_there
+
+    def fileno(self) -> int:
+        return self.receiver.fileno()
+
+    def tick(self) -> None:
+        return None
+
+    def check(self) -> None:
+        self.is_there = True
+
+
+def test_room_that_something_watched_makes_is_heard_of_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(acceptor, "_MOMENT", 2 * PATIENCE)
+    room = Room()
+    with TCPServer(ANY_PORT, say_bye, strategy=room) as server, room.receiver, room.sender:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            room.sender.send(b"x")
+            assert answer(server) == b"bye"
+        finally:
+            server.shutdown()
+            thread.join()
+            server._serverstrategy.succession.current.remove_watched(room)
 
 
 def test_a_stop_is_heard_amid_a_backlog() -> None:
