@@ -105,14 +105,14 @@ class Services(Handling):
     def become_child(self) -> None:
         """See `Server.become_child`."""
         state = self._serverstrategy
-        state.leave_parent(state.serving.signal)
+        state.become_child()
         if state.listener.accepts(getattr(self, "socket", None)):
             listener.close(self)
 
     def become_worker(self, stop: StopSignal) -> None:
         """See `Server.become_worker`."""
         stop.leave_siblings()
-        self._serverstrategy.leave_parent(stop)
+        self._serverstrategy.become_worker(stop)
         listener.share(self)
 
     def drain_or_cut(self, strategy: Strategy | Succession, timeout: float | None) -> bool:

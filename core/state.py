@@ -90,10 +90,23 @@ class State:
             if self.pid != os.getpid():
                 self._start_afresh(None)
 
-    def leave_parent(self, stop: StopSignal | None) -> None:
-        """Become the state of a child or a worker, which `stop` stops."""
+    def become_worker(self, stop: StopSignal) -> None:
+        """Become the state of a worker, which `stop` stops."""
         self.is_child = True
         self._start_afresh(stop)
+
+    def become_child(self) -> None:
+        """Become the state of a child, which handles one connection and accepts none.
+
+        What only an acceptor needs stays as it was: each object that is made in a child, and each
+        function that runs there, copies pages of its parent's memory.
+        """
+        self.is_child = True
+        self.pid = os.getpid()
+        before = self.serving
+        before.close_inherited()
+        self.in_flight = self.succession.current.in_flight = InFlight()
+        self.serving = Serving(self.in_flight, before.signal, before.poll_interval)
 
     def _start_afresh(self, stop: StopSignal | None) -> None:
         self.pid = os.getpid()
