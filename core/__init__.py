@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .standard import MODULE as _STANDARD  # now: programs put ours in the place of its classes
 
 if TYPE_CHECKING:
-    from socketserver import BaseRequestHandler, DatagramRequestHandler, StreamRequestHandler
+    from socketserver import BaseRequestHandler, DatagramRequestHandler
 
     from .adoption import adopt, with_strategy
     from .base_server import BaseServer
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .server import TCPServer, UDPServer, UnixDatagramServer, UnixStreamServer
     from .stop_signal import StopSignal
     from .strategy import Server, Strategy
+    from .stream_handler import StreamRequestHandler
 else:
     # Each is imported when it is asked for: a program that only reads its arguments, or defines a
     # strategy, does not wait for what it may never use.
@@ -31,7 +32,7 @@ else:
         "Server": ".strategy",
         "StopSignal": ".stop_signal",
         "Strategy": ".strategy",
-        "StreamRequestHandler": _STANDARD,
+        "StreamRequestHandler": ".stream_handler",
         "TCPServer": ".server",
         "UDPServer": ".server",
         "UnixDatagramServer": ".server",

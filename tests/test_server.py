@@ -240,9 +240,10 @@ def test_the_server_is_not_one_of_the_standard_library() -> None:
     assert not issubclass(TCPServer, socketserver.BaseServer)
 
 
-def test_the_handlers_are_those_of_the_standard_library() -> None:
+def test_the_handlers_are_those_of_the_standard_library_but_one() -> None:
     assert serverstrategy.BaseRequestHandler is socketserver.BaseRequestHandler
-    assert serverstrategy.StreamRequestHandler is socketserver.StreamRequestHandler
+    assert serverstrategy.DatagramRequestHandler is socketserver.DatagramRequestHandler
+    assert issubclass(serverstrategy.StreamRequestHandler, socketserver.StreamRequestHandler)
 
 
 def test_bind_and_activate_false_leaves_both_to_the_caller() -> None:
