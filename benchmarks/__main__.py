@@ -2,133 +2,107 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import importlib.util
-import platform
-import random
+import shlex
+import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import NoReturn
 
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from .burst import Burst, burst
-from .contestant import Contestant
-from .report import HEAD, as_markdown, rows
+from serverstrategy.compare.progress import ProgressBar
 
-CONTROL = "bare"
-AGAIN = "bare, once more"
+from .client import Client
+from .loads.idle import allow_files
+from .options import Options, parse_options
+from .page import Page, measured
+from .report import as_markdown, as_table, reasons
+from .results import Result
+from .rounds import measure, steps
 
-SERVERS = (
-    CONTROL,
-    AGAIN,
-    "Synchronous()",
-    "overridden Synchronous()",
-    "Threaded()",
-    "ThreadPool(8)",
-    "overridden ThreadPool(8)",
-    "Prefork(2)",
-    "Forking()",
-    "socketserver.TCPServer",
-    "socketserver.ThreadingTCPServer",
-    "socketserver.ForkingTCPServer",
-    "Executing",
-    "asyncio",
-    "uvloop",
-    "gevent",
-)
+OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
-EXAMPLES = """examples:
-  python -m benchmarks
-  python -m benchmarks --rounds 5 --server 'Synchronous()' --server socketserver.TCPServer
-  python -m benchmarks --markdown
-"""
+WIDTH = 120
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command.
 
     Returns:
-        The exit status: 0; 1 if a server failed; 130 after Ctrl-C.
+        The exit status: 0; 1 if a server failed; 2 if the page cannot be written; 130 after Ctrl-C.
+
+    Raises:
+        SystemExit: 2 for wrong options, 0 after `--help`.
     """
-    options = _parser().parse_args(argv)
-    console = Console(stderr=True)
-    chosen = [CONTROL, AGAIN, *options.server] if options.server else list(SERVERS)
-    for missing in [name for name in ("uvloop", "gevent") if name in chosen and not _has(name)]:
-        console.print(f"{missing} is not installed: left out")
-        chosen.remove(missing)
+    options = parse_options(argv)
+    page = None if options.page is None else Page(options.page)
+    began = time.monotonic()
     try:
-        bursts = _measure(chosen, options.rounds, console)
+        if page is not None:
+            page.check()
+    except (OSError, ValueError) as error:
+        return _complain(f"cannot write the page: {error}", WRONG_USE)
+    try:
+        with _one_interrupt():
+            results = {result.load.name: result for result in _results(options)}
     except KeyboardInterrupt:
-        console.print("interrupted")
-        return 130
-    except (OSError, RuntimeError) as error:
-        console.print(f"cannot go on: {error}", markup=False)
-        return 1
-    lines = rows(bursts, CONTROL)
-    if options.markdown:
-        print(as_markdown(lines))
-    else:
-        _print_table(lines)
-    return 0
+        return _complain("interrupted: all servers are stopped", INTERRUPTED)
+    if page is not None:
+        command = shlex.join(["python", "-m", "benchmarks", *argv])
+        try:
+            page.write(measured(results, command, options.rounds, time.monotonic() - began))
+        except (OSError, ValueError) as error:
+            return _complain(f"cannot write the page: {error}", FAILED)
+        print(f"written to {options.page}", file=sys.stderr)
+    return FAILED if any(result.failures for result in results.values()) else OK
 
 
-def _measure(names: Sequence[str], rounds: int, console: Console) -> dict[str, list[Burst]]:
-    bursts: dict[str, list[Burst]] = {name: [] for name in names}
-    with contextlib.ExitStack() as stack:
-        servers = {
-            name: stack.enter_context(Contestant(CONTROL if name == AGAIN else name))
-            for name in names
-        }
-        for contestant in servers.values():
-            burst(contestant)  # what is done once only
-        for _ in track(range(rounds), "rounds", console=console):
-            for name in random.sample(list(names), len(names)):
-                bursts[name].append(burst(servers[name]))
-    return bursts
+def _results(options: Options) -> Iterator[Result]:
+    """Measure, and show each load when it is done."""
+    allow_files()
+    total = sum(steps(load, names, options.rounds) for load, names in options.loads)
+    with ProgressBar(total) as progress, Client() as client:
+        for load, names in options.loads:
+            result = measure(load, names, options.rounds, client, progress.step)
+            progress.hide()
+            _show(result, markdown=options.markdown)
+            progress.show()
+            yield result
 
 
-def _print_table(lines: Sequence[tuple[str, ...]]) -> None:
-    table = Table(*HEAD, title=f"Python {platform.python_version()}, {platform.machine()}")
-    for each in table.columns[1:]:
-        each.justify = "right"
-    for line in lines:
-        table.add_row(*line)
-    Console().print(table)
+def _show(result: Result, *, markdown: bool) -> None:
+    if markdown:
+        print(as_markdown(result), end="\n\n", flush=True)
+        return
+    # Where nobody looks at once, wide enough for each table.
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    if result.samples:
+        console.print(as_table(result))
+    for line in reasons(result):
+        console.print(line, markup=False, highlight=False)
 
 
-def _count(text: str) -> int:
-    if not (text.isdecimal() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
+@contextlib.contextmanager
+def _one_interrupt() -> Iterator[None]:
+    """Let the first Ctrl-C end all, and the next ones not disturb the tidying up."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
-def _has(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description="Measure the strategies beside a bare loop and other servers, in rounds.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--rounds", type=_count, default=15, help="how often (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--server",
-        action="append",
-        metavar="NAME",
-        help="measure this one: an expression, or one of "
-        + ", ".join(SERVERS[2:])
-        + "; repeatable",
-    )
-    parser.add_argument("--markdown", action="store_true", help="print a table for a page")
-    return parser
+def _complain(text: str, status: int) -> int:
+    print(f"python -m benchmarks: {text}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

@@ -1,33 +1,79 @@
-"""What was measured, as a table."""
+"""What was measured under one load, as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from statistics import median, quantiles
+from collections.abc import Sequence
 
-from .burst import CONNECTIONS, Burst
+from rich.table import Table
 
-HEAD = ("server", "burst rate against the bare loop", "quartiles", "CPU µs a connection")
+from .results import Result, Spread
 
-
-def rows(bursts: Mapping[str, Sequence[Burst]], control: str) -> list[tuple[str, ...]]:
-    """A line for each server.
-
-    Args:
-        bursts: of each server, one a round.
-        control: the name of the server to which the others are compared, round by round.
-    """
-    return [_row(name, own, bursts[control]) for name, own in bursts.items()]
+NONE = "-"
 
 
-def _row(name: str, own: Sequence[Burst], control: Sequence[Burst]) -> tuple[str, ...]:
-    ratios = [theirs.seconds / each.seconds for each, theirs in zip(own, control, strict=True)]
-    low, _, high = quantiles(ratios, n=4) if len(ratios) > 1 else (ratios[0],) * 3
-    cpu = sum(each.cpu for each in own) / len(own) / CONNECTIONS * 1e6
-    return name, f"{median(ratios):.2f}", f"{low:.2f} to {high:.2f}", f"{cpu:.0f}"
+def written(spread: Spread | None, digits: int = 2) -> str:
+    """A ratio with its quartiles."""
+    if spread is None:
+        return NONE
+    low, middle, high = (f"{each:,.{digits}f}" for each in (spread.low, spread.median, spread.high))
+    return f"{middle} ({low} to {high})"
 
 
-def as_markdown(lines: Sequence[tuple[str, ...]]) -> str:
-    """A table for a page."""
-    marks = ["---", *["---:"] * (len(HEAD) - 1)]
-    return "\n".join("| " + " | ".join(each) + " |" for each in (HEAD, marks, *lines))
+def head(result: Result) -> tuple[str, ...]:
+    """The names of the columns."""
+    main, *_ = result.load.figures
+    ratio = f"{main.name.partition(',')[0]} ÷ control's"
+    return ("server", ratio, *(figure.name for figure in result.load.figures))
+
+
+def rows(result: Result) -> list[tuple[str, ...]]:
+    """A line for each server that was measured."""
+    figures = result.load.figures
+    lines = []
+    for name in result.samples:
+        cells = []
+        for figure in figures:
+            values = result.values(figure, name)
+            cells.append(NONE if values is None else figure.write(values.median))
+        lines.append((name, written(result.ratio(figures[0], name, result.load.control)), *cells))
+    return lines
+
+
+def reasons(result: Result) -> list[str]:
+    """A line for each server that was not measured, or not to the end."""
+    return [
+        *(f"{name} is left out: {why}" for name, why in result.left_out.items()),
+        *(f"{name} failed: {why}" for name, why in result.failures.items()),
+    ]
+
+
+def as_table(result: Result) -> Table:
+    """A table for the terminal."""
+    title = f"{result.load.name}: {result.load.summary} (control: {result.load.control})"
+    table = Table(*head(result), title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+        column.no_wrap = True
+    for line in rows(result):
+        table.add_row(*line)
+    return table
+
+
+def markdown(titles: Sequence[str], lines: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A table for a page, whose first columns, so many, begin at the left."""
+    marks = ["---"] * left + ["---:"] * (len(titles) - left)
+    return "\n".join("| " + " | ".join(each) + " |" for each in (titles, marks, *lines))
+
+
+def as_markdown(result: Result) -> str:
+    """What there is to say of the load, for a page."""
+    about = f"{_sentence(result.load.summary)} The control is `{result.load.control}`."
+    parts = [f"### {result.load.name}", about]
+    if result.samples:
+        parts.append(markdown(head(result), rows(result)))
+    parts += [f"- {line}" for line in reasons(result)]
+    return "\n\n".join(parts)
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + "."

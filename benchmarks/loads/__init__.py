@@ -1,0 +1,1 @@
+"""The loads, one a file, and the list of them in `all`."""
