@@ -82,7 +82,8 @@ def _count(text: str) -> int:
 
 
 def _server(text: str) -> str:
-    if kind_of(text) is OURS and not any(text in load.subjects for load in LOADS):
+    is_listed = text.startswith("import ") or any(text in load.subjects for load in LOADS)
+    if kind_of(text) is OURS and not is_listed:
         try:
             parse(expression_of(text))
         except ValueError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_the_page_is_written_between_its_marks(tmp_path: Path) -> None:
     assert text.startswith("before\n<!-- measured: begin -->\n")
     assert text.endswith("<!-- measured: end -->\nafter\n")
     assert "old" not in text
-    assert "python -m benchmarks " + " ".join(options) in text
+    assert "python -m benchmarks " + shlex.join(options) in text
     assert "2 rounds in " in text
     aim = "| Synchronous() | burst | rate ÷ bare's | at least 0.88 (0.97) | "
     verdict = next(line for line in text.splitlines() if line.startswith(aim))
