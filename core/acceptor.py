@@ -148,9 +148,9 @@ class Acceptor:
         one connection in so many is followed by another attempt.
         """
         self._until_attempt -= 1
-        if self._until_attempt > 0:
-            return
         server, state = self._server, self._server._serverstrategy
+        if self._until_attempt > 0 or not state.listener.may_be_tried(server):
+            return
         until = time.monotonic() + _WITHOUT_WAIT
         while not stop.is_known() and time.monotonic() < until:
             before = state.accepted

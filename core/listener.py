@@ -7,7 +7,12 @@ import contextlib
 import os
 import socket
 import struct
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from . import standard
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 # How long a worker may wait for a datagram that another worker was faster to take, in seconds.
 _PATIENCE = 0.001
@@ -17,6 +22,15 @@ _accept = socket.socket.accept
 _family = _socket.socket.family.__get__
 _type = _socket.socket.type.__get__
 _protocol = _socket.socket.proto.__get__
+
+
+_NEVER_BLOCKING: set[object] = {standard.TCPServer.get_request}
+
+
+def never_blocks(get_request: _Function) -> _Function:
+    """Mark a `get_request` that does not block where the listener does not."""
+    _NEVER_BLOCKING.add(get_request)
+    return get_request
 
 
 class Listener:
@@ -52,6 +66,15 @@ class Listener:
         self._timeout_before = timeout
         listener.setblocking(False)
         return timeout
+
+    def may_be_tried(self, server: Any) -> bool:
+        """Whether `get_request` may be called though nobody has said that there is a connection.
+
+        Where others call theirs, one is readable. So that of a subclass may block without one: it
+        may take connections from elsewhere. So does that of a datagram server.
+        """
+        function = getattr(server.get_request, "__func__", None)
+        return function in _NEVER_BLOCKING and self.accepts(getattr(server, "socket", None))
 
     def accepts(self, listener: Any) -> bool:
         """Whether connections are accepted from it; the system is asked only if `unblock` was not.

@@ -11,7 +11,7 @@ from typing import Any
 from . import ownership
 from .base_server import BaseServer
 from .datagrams import DatagramHooks
-from .listener import accept
+from .listener import accept, never_blocks
 from .socket_file import SocketFile
 from .strategy import Strategy
 
@@ -100,6 +100,7 @@ class TCPServer(BaseServer):
         """The listener's descriptor; -1 if it is closed."""
         return self.socket.fileno()
 
+    @never_blocks
     def get_request(self) -> tuple[Any, Any]:
         """Accept: return the connected socket and its peer's address.
 

@@ -9,6 +9,7 @@ import socketserver
 
 MODULE: str = socketserver.__name__
 BaseServer = socketserver.BaseServer
+TCPServer = socketserver.TCPServer
 UDPServer = socketserver.UDPServer
 ThreadingMixIn = socketserver.ThreadingMixIn
 ForkingMixIn: type | None = getattr(socketserver, "ForkingMixIn", None)
