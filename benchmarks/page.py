@@ -7,15 +7,24 @@ import platform
 from collections.abc import Iterable
 from pathlib import Path
 
+from .aim import Aim
 from .aims import AIMS
-from .figure import Figure
-from .report import as_markdown, markdown, written
+from .figure import CPU, Figure
+from .report import NONE, as_markdown, markdown, written
 from .results import Results
 
 BEGIN = "<!-- measured: begin -->"
 END = "<!-- measured: end -->"
 
-AIM_HEAD = ("server", "load", "figure", "wanted (hoped for)", "was (quartiles)", "verdict")
+AIM_HEAD = (
+    "server",
+    "load",
+    "figure",
+    "wanted (hoped for)",
+    "was (quartiles)",
+    "verdict",
+    CPU.name,
+)
 
 
 class Page:
@@ -93,11 +102,18 @@ def aims_table(results: Results) -> str:
             each.bound(),
             written(each.reached(results)),
             each.verdict(results),
+            _cpu(results, each),
         )
         for each in AIMS
         if each.load in results
     ]
     return markdown(AIM_HEAD, lines, left=4)
+
+
+def _cpu(results: Results, aim: Aim) -> str:
+    """The CPU of the aim's server, under the same load."""
+    values = results[aim.load].values(CPU, aim.strategy)
+    return NONE if values is None else CPU.write(values.median)
 
 
 def _figures(results: Results) -> Iterable[Figure]:
