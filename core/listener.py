@@ -19,6 +19,8 @@ _PATIENCE = 0.001
 
 _Socket = socket.socket
 _accept = socket.socket.accept
+# A program may have put another class there before it imports this package, as gevent advises.
+_is_plain = (_Socket.__module__, _Socket.__base__) == (socket.__name__, _socket.socket)
 _family = _socket.socket.family.__get__
 _type = _socket.socket.type.__get__
 _protocol = _socket.socket.proto.__get__
@@ -105,7 +107,8 @@ def accept(listener: Any) -> tuple[Any, Any]:
     `socket.socket.accept` turns the family and the type into members of enums, for a constructor
     that turns them into numbers again.
     """
-    if not (type(listener) is socket.socket is _Socket and _Socket.accept is _accept):
+    is_plain = type(listener) is socket.socket is _Socket and _Socket.accept is _accept
+    if not (is_plain and _is_plain):
         return listener.accept()  # type: ignore[no-any-return]
     fd, address = listener._accept()  # type: ignore[attr-defined]
     request = _Socket(_family(listener), _type(listener), _protocol(listener), fd)
