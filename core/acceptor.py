@@ -145,14 +145,17 @@ class Acceptor:
         """Accept without a wait before each one, as long as there is a backlog.
 
         To find none costs as much as several waits, so where there was none the last time, only
-        one connection in so many is followed by another attempt.
+        one connection in so many is followed by another attempt. And a `get_request` that would
+        block is called only where it was seen that it will not: it would be deaf to the stop.
         """
         self._until_attempt -= 1
         server, state = self._server, self._server._serverstrategy
-        if self._until_attempt > 0 or not state.listener.may_be_tried(server):
+        if self._until_attempt > 0:
             return
         until = time.monotonic() + _WITHOUT_WAIT
         while not stop.is_known() and time.monotonic() < until:
+            if not state.listener.may_be_tried(server):  # a handler may have changed it
+                return
             before = state.accepted
             server._handle_request_noblock()
             if state.accepted == before:

@@ -43,7 +43,7 @@ class Listener:
     """
 
     def __init__(self) -> None:
-        self._unblocked: object = None
+        self._unblocked: Any = None
         self._timeout_before: float | None = None
 
     def unblock(self, server: Any) -> float | None:
@@ -75,8 +75,10 @@ class Listener:
         Where others call theirs, one is readable. So that of a subclass may block without one: it
         may take connections from elsewhere. So does that of a datagram server.
         """
-        function = getattr(server.get_request, "__func__", None)
-        return function in _NEVER_BLOCKING and self.accepts(getattr(server, "socket", None))
+        listener: Any = getattr(server, "socket", None)
+        if self._unblocked is not listener or listener is None or listener.gettimeout() != 0.0:
+            return False
+        return getattr(server.get_request, "__func__", None) in _NEVER_BLOCKING
 
     def accepts(self, listener: Any) -> bool:
         """Whether connections are accepted from it; the system is asked only if `unblock` was not.
@@ -110,7 +112,7 @@ def accept(listener: Any) -> tuple[Any, Any]:
     is_plain = type(listener) is socket.socket is _Socket and _Socket.accept is _accept
     if not (is_plain and _is_plain):
         return listener.accept()  # type: ignore[no-any-return]
-    fd, address = listener._accept()  # type: ignore[attr-defined]
+    fd, address = listener._accept()
     request = _Socket(_family(listener), _type(listener), _protocol(listener), fd)
     if socket.getdefaulttimeout() is None and listener.gettimeout():
         request.setblocking(True)  # as it is there, for systems that hand O_NONBLOCK down

@@ -6,12 +6,21 @@ import queue
 import select
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from probes import PATIENCE, wait_until
-from serverstrategy import Server, StopSignal, Strategy, TCPServer, acceptor
+from serverstrategy import (
+    DatagramRequestHandler,
+    Server,
+    StopSignal,
+    Strategy,
+    TCPServer,
+    UDPServer,
+    acceptor,
+)
 from serverstrategy.shortage import Shortage
 
 ANY_PORT = ("127.0.0.1", 0)
@@ -182,3 +191,54 @@ def test_a_get_request_of_a_subclass_is_called_only_if_there_is_a_connection() -
             server.shutdown()
             thread.join()
         assert not server.was_empty
+
+
+class OwnReceive(UDPServer):
+    """Receives as the standard library does: it waits for a datagram."""
+
+    def get_request(self) -> Any:
+        data, client_address = self.socket.recvfrom(self.max_packet_size)
+        return (data, self.socket), client_address
+
+
+class SayBye(DatagramRequestHandler):
+    def handle(self) -> None:
+        self.wfile.write(b"bye")
+
+
+def stops(server: TCPServer, thread: threading.Thread, wake: Callable[[], object]) -> bool:
+    """Whether the server stops though nobody sends anything; if not, it is woken."""
+    stopping = threading.Thread(target=server.shutdown)
+    stopping.start()
+    stopping.join(5.0)
+    has_stopped = not stopping.is_alive()
+    while stopping.is_alive():
+        wake()
+        stopping.join(0.1)
+    thread.join()
+    return has_stopped
+
+
+def test_a_receive_that_blocks_is_not_called_before_there_is_a_datagram() -> None:
+    with (
+        OwnReceive(ANY_PORT, SayBye) as server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        client.settimeout(PATIENCE)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        for _ in range(20):
+            client.sendto(b"hello", server.server_address)
+            assert client.recv(16) == b"bye"
+        assert stops(server, thread, lambda: client.sendto(b"hello", server.server_address))
+
+
+def test_an_accept_that_the_program_lets_block_is_not_called_without_a_connection() -> None:
+    with TCPServer(ANY_PORT, say_bye) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        assert answer(server) == b"bye"
+        server.socket.settimeout(60.0)
+        for _ in range(20):
+            assert answer(server) == b"bye"
+        assert stops(server, thread, lambda: answer(server))
