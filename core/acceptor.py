@@ -106,9 +106,13 @@ class Acceptor:
                         server._handle_request_noblock()  # nobody else was woken for it
                     break
                 if self._listener in ready:
+                    until = time.monotonic() + _WITHOUT_WAIT
                     server._handle_request_noblock()
                     if not has_actions:
-                        self._accept_more(stop)
+                        self._accept_more(stop, until)
+                    # What has come meanwhile has woken somebody else.
+                    if self._waiter.excludes and time.monotonic() > until and stop.is_set():
+                        break
                 if has_actions:
                     server.service_actions()
 
@@ -141,8 +145,10 @@ class Acceptor:
         """Give the file descriptors back."""
         self._waiter.close()
 
-    def _accept_more(self, stop: StopSignal) -> None:
+    def _accept_more(self, stop: StopSignal, until: float) -> None:
         """Accept without a wait before each one, as long as there is a backlog.
+
+        No longer than until the time `until` of `time.monotonic`.
 
         To find none costs as much as several waits, so where there was none the last time, only
         one connection in so many is followed by another attempt. And a `get_request` that would
@@ -152,7 +158,6 @@ class Acceptor:
         server, state = self._server, self._server._serverstrategy
         if self._until_attempt > 0:
             return
-        until = time.monotonic() + _WITHOUT_WAIT
         while not stop.is_known() and time.monotonic() < until:
             if not state.listener.may_be_tried(server):  # a handler may have changed it
                 return

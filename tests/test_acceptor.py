@@ -6,6 +6,7 @@ import queue
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +48,30 @@ def test_a_worker_that_stops_takes_the_connection_that_only_it_was_woken_for() -
             assert client.recv(16) == b"bye"
         server._serverstrategy.is_child = False
     stop.close()
+
+
+@pytest.mark.skipif(not hasattr(select, "EPOLLEXCLUSIVE"), reason="no EPOLLEXCLUSIVE")
+@pytest.mark.parametrize("fast", [0, 16], ids=["alone", "after others"])
+def test_a_worker_hears_the_stop_that_came_while_it_handled(fast: int) -> None:
+    handled: list[object] = []
+
+    def handle(request: Any, *_: object) -> None:
+        handled.append(request)
+        if len(handled) > fast:
+            asker.send(b"s")  # heard, not known: it comes from another process
+            time.sleep(0.02)  # longer than a worker goes on without asking
+
+    stop = StopSignal()
+    asker = stop._child_end.dup()
+    with TCPServer(ANY_PORT, handle) as server, asker:
+        server._serverstrategy.is_child = True
+        clients = [socket.create_connection(server.server_address, PATIENCE) for _ in range(20)]
+        server.accept_until_stopped(stop)
+        server._serverstrategy.is_child = False
+        for client in clients:
+            client.close()
+    stop.close()
+    assert len(handled) == fast + 1
 
 
 def test_an_attempt_without_a_wait_is_rare_where_there_is_no_backlog(
