@@ -191,7 +191,8 @@ class Acceptor:
         if pause := state.shortage.remaining():
             self._watch_listener(wanted=False)
             return server.wait_with_watched(waiter, shortest(timeout, pause))
-        if state.succession.ready(server) or self._has_room_soon():
+        is_short = timeout is not None and timeout < _MOMENT
+        if state.succession.ready(server) or (not is_short and self._has_room_soon()):
             self._watch_listener(wanted=True)
             return server.wait_with_watched(waiter, timeout)
         try:

@@ -20,8 +20,8 @@ from serverstrategy import (
     Strategy,
     TCPServer,
     UDPServer,
-    acceptor,
 )
+from serverstrategy.semaphore import BinarySemaphore
 from serverstrategy.shortage import Shortage
 
 ANY_PORT = ("127.0.0.1", 0)
@@ -116,47 +116,6 @@ def test_a_backlog_is_accepted_without_a_wait_for_each(monkeypatch: pytest.Monke
         assert state.accepted == 200
     # The first ones, and then one in every hundredth of a second.
     assert number < 100
-
-
-class Room(Strategy):
-    """Has none before what it has watched is readable."""
-
-    def __init__(self) -> None:
-        self.receiver, self.sender = socket.socketpair()
-        self.is_there = False
-
-    def serve(self, server: Server, stop: StopSignal) -> None:
-        server.add_watched(self)
-        super().serve(server, stop)
-
-    def ready(self, server: Server) -> bool:
-        return self.is_there
-
-    def fileno(self) -> int:
-        return self.receiver.fileno()
-
-    def tick(self) -> None:
-        return None
-
-    def check(self) -> None:
-        self.is_there = True
-
-
-def test_room_that_something_watched_makes_is_heard_of_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(acceptor, "_MOMENT", 2 * PATIENCE)
-    room = Room()
-    with TCPServer(ANY_PORT, say_bye, strategy=room) as server, room.receiver, room.sender:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            room.sender.send(b"x")
-            assert answer(server) == b"bye"
-        finally:
-            server.shutdown()
-            thread.join()
-            server._serverstrategy.succession.current.remove_watched(room)
 
 
 def test_a_stop_is_heard_amid_a_backlog() -> None:
@@ -267,3 +226,58 @@ def test_an_accept_that_the_program_lets_block_is_not_called_without_a_connectio
         for _ in range(20):
             assert answer(server) == b"bye"
         assert stops(server, thread, lambda: answer(server))
+
+
+class Reaping(Strategy):
+    """Has room once what the acceptors watch was looked after: that of a child, say."""
+
+    has_room = False
+
+    def __init__(self) -> None:
+        self.mine, self.theirs = socket.socketpair()
+
+    def fileno(self) -> int:
+        return self.mine.fileno()
+
+    def tick(self) -> float | None:
+        return None
+
+    def check(self) -> None:
+        self.has_room = True
+
+    def ready(self, server: Server) -> bool:
+        return self.has_room
+
+
+@pytest.fixture
+def semaphore_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    waits: list[float] = []
+
+    def wait(self: BinarySemaphore, timeout: float) -> bool:
+        waits.append(timeout)
+        return False
+
+    monkeypatch.setattr(BinarySemaphore, "wait", wait)
+    return waits
+
+
+def test_room_that_only_a_wait_hears_of_is_waited_for_by_that(semaphore_waits: list[float]) -> None:
+    strategy = Reaping()
+    with strategy.mine, strategy.theirs, TCPServer(ANY_PORT, say_bye, strategy=strategy) as server:
+        server.add_watched(strategy)
+        strategy.theirs.send(b"x")
+        with socket.create_connection(server.server_address, PATIENCE):
+            server.handle_request()
+        server.remove_watched(strategy)
+    assert semaphore_waits == []
+
+
+@pytest.mark.parametrize(("timeout", "waits"), [(0.0, False), (0.1, True)])
+def test_no_moment_is_added_to_a_timeout_that_is_shorter(
+    timeout: float, waits: bool, semaphore_waits: list[float]
+) -> None:
+    strategy = Reaping()
+    with strategy.mine, strategy.theirs, TCPServer(ANY_PORT, say_bye, strategy=strategy) as server:
+        server.timeout = timeout
+        server.handle_request()
+    assert bool(semaphore_waits) == waits
