@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 from typing import Any
 
@@ -42,8 +43,16 @@ class PollSet:
             exclusive: whether to wake one only of the processes that wait for what is behind it,
                 if the system can do that.
         """
-        flags = select.EPOLLEXCLUSIVE if exclusive and self.excludes else 0
-        self._set.register(fd, _READABLE | flags)
+        if exclusive and self.excludes:
+            try:
+                self._set.register(fd, _READABLE | select.EPOLLEXCLUSIVE)
+            except OSError as error:
+                # An epoll set itself, of several listeners, say; or Linux is older than Python is.
+                if error.errno != errno.EINVAL:
+                    raise
+            else:
+                return
+        self._set.register(fd, _READABLE)
 
     def discard(self, fd: int) -> None:
         """Wait for `fd` no longer. It may have been closed."""

@@ -60,6 +60,18 @@ def test_it_tells_what_is_readable(poll_set: PollSet, ends: Ends, exclusive: boo
     assert poll_set.wait(0.01) == {mine.fileno()}
 
 
+@needs_epoll
+def test_a_set_of_others_is_no_exclusive_one(ends: Ends) -> None:
+    mine, theirs = ends
+    poll_set = PollSet(may_exclude=True)
+    with select.epoll() as others:
+        others.register(mine.fileno(), select.EPOLLIN)
+        poll_set.add(others.fileno(), exclusive=True)
+        theirs.send(b"x")
+        assert poll_set.wait(None) == {others.fileno()}
+    poll_set.close()
+
+
 def test_the_end_of_file_counts(poll_set: PollSet, ends: Ends) -> None:
     mine, theirs = ends
     poll_set.add(mine.fileno())
