@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .in_flight import InFlight
 from .listener import Listener, fileno
+from .nudge import Nudge
 from .semaphore import BinarySemaphore
 from .service_actions import is_overridden
 from .shortage import Shortage
@@ -34,6 +35,8 @@ class AcceptingState(Protocol):
     """What an acceptor asks of the state of its server."""
 
     accepted: int
+    left: int
+    nudge: Nudge | None
     succession: Succession
     in_flight: InFlight
     is_child: bool
@@ -79,7 +82,12 @@ class Acceptor:
         self.thread = threading.get_ident()
         self._server = server
         # Workers share the listener: each connection is to wake one of them.
-        self._waiter = Waiter(wait, may_exclude=server._serverstrategy.is_child)
+        state = server._serverstrategy
+        self._nudge = state.nudge if state.is_child and wait is None else None
+        self._nudged = -1 if self._nudge is None else self._nudge.fileno()
+        self._waiter = Waiter(wait, may_exclude=self._nudged != -1)
+        if self._waiter.excludes:
+            self._waiter.watch_edges(self._nudged)
         self._listener = -1
         self._until_attempt = _ATTEMPT_AFTER
         self._room = BinarySemaphore()
@@ -92,7 +100,7 @@ class Acceptor:
             stop: ends it.
             poll_interval: how often to call `service_actions`, in seconds, if it is overridden.
         """
-        server = self._server
+        server, state = self._server, self._server._serverstrategy
         stop_fds = set(stop.filenos())
         for fd in stop_fds:
             self._waiter.watch(fd)
@@ -102,17 +110,17 @@ class Acceptor:
                 has_actions = is_overridden(server)
                 ready = self._wait(poll_interval if has_actions else None)
                 if not stop_fds.isdisjoint(ready) and stop.is_set():
-                    if self._waiter.excludes and self._listener in ready:
-                        server._handle_request_noblock()  # nobody else was woken for it
+                    if self._nudge is not None and self._listener in ready:
+                        self._nudge.send()  # nobody else may have been woken for it
                     break
                 if self._listener in ready:
                     until = time.monotonic() + _WITHOUT_WAIT
+                    left = state.left
                     server._handle_request_noblock()
+                    if self._nudge is not None and state.left != left:
+                        self._nudge.send()
                     if not has_actions:
                         self._accept_more(stop, until)
-                    # What has come meanwhile has woken somebody else.
-                    if self._waiter.excludes and time.monotonic() > until and stop.is_set():
-                        break
                 if has_actions:
                     server.service_actions()
 
@@ -187,6 +195,12 @@ class Acceptor:
         Returns:
             The descriptors that are readable, the listener's only if one may be accepted.
         """
+        ready = self._wait_once(timeout)
+        if self._nudged in ready and self._listener not in ready:
+            self._watch_listener(wanted=False)  # the next time it is looked at anew
+        return ready
+
+    def _wait_once(self, timeout: float | None) -> set[int]:
         server, state, waiter = self._server, self._server._serverstrategy, self._waiter
         if pause := state.shortage.remaining():
             self._watch_listener(wanted=False)

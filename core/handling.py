@@ -109,11 +109,13 @@ class Handling(Hooks):
             # `in_flight` are one step: no two of them can take the last room.
             with state.admission:
                 if not succession.ready(self):
+                    state.left += 1
                     return
                 try:
                     request, client_address = self.get_request()
                 except Exception as error:  # noqa: BLE001 - what it raises costs one connection
                     state.shortage.note(error)
+                    state.left += not isinstance(error, BlockingIOError)
                     return
                 state.accepted += 1
                 state.shortage.over()

@@ -54,6 +54,10 @@ class PollSet:
                 return
         self._set.register(fd, _READABLE)
 
+    def add_edges(self, fd: int) -> None:
+        """Wait for each write to `fd`, read or not. Only where exclusive ones are known."""
+        self._set.register(fd, _READABLE | select.EPOLLET)
+
     def discard(self, fd: int) -> None:
         """Wait for `fd` no longer. It may have been closed."""
         with contextlib.suppress(OSError, KeyError):

@@ -10,6 +10,7 @@ from typing import Any
 from . import ownership
 from .in_flight import InFlight
 from .listener import Listener, fileno
+from .nudge import Nudge
 from .serving import Serving
 from .shortage import Shortage
 from .stop_signal import StopSignal
@@ -31,6 +32,8 @@ class State:
         succession: the strategies, one after the other.
         admission: held from the question for room to the entry in `in_flight`.
         accepted: how many connections were accepted.
+        left: how often a connection was left in the backlog that may have been there.
+        nudge: wakes all processes that share the listener; None while there is but one.
         is_closed: whether `server_close` was called.
         is_drained: whether it has returned.
         is_child: whether this is a child's or a worker's copy.
@@ -48,7 +51,8 @@ class State:
         self.listener = Listener()
         self.serving = Serving(self.in_flight)
         self.admission = threading.Lock()
-        self.accepted = 0
+        self.accepted = self.left = 0
+        self.nudge: Nudge | None = None
         self.is_closed = False
         self.is_drained = False
         self.is_child = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import ownership
 from .generation import Generation, remaining
 from .in_flight import InFlight
+from .nudge import Nudge
 from .retired import Retired, leave_no_thread
 from .stop_signal import StopSignal
 from .strategy import Strategy, Watched
@@ -108,6 +110,9 @@ class Succession:
                 goes_on = not stop.is_set() and self._serve_once(server, stop)
         finally:
             stop.end_parts()  # once more, for what Ctrl-C may have interrupted
+            nudge, state.nudge = state.nudge, None
+            if nudge is not None:
+                nudge.close()
 
     def _serve_once(self, server: Any, stop: StopSignal) -> bool:
         """Serve by the current generation; whether another one is to go on."""
@@ -115,7 +120,10 @@ class Succession:
             self._signal = signal = stop.child()
             if self._next is not None:
                 return True
-            generation = self.current
+            generation, state = self.current, server._serverstrategy
+            if generation.strategy.multiprocess and state.nudge is None:
+                with contextlib.suppress(OSError):  # then each connection wakes all processes
+                    state.nudge = Nudge()
             generation.strategy.serve(generation.facing(server), signal)
             return signal.is_set() and not stop.is_set()
         finally:

@@ -72,6 +72,11 @@ class Waiter:
             self._poll_set.add(fd, exclusive=exclusive)
             self._watched.add(fd)
 
+    def watch_edges(self, fd: int) -> None:
+        """Wait for each write to `fd` as well, read or not. Only if it `excludes`."""
+        self._poll_set.add_edges(fd)
+        self._watched.add(fd)
+
     def unwatch(self, fd: int) -> None:
         """Wait for the descriptor `fd` no longer."""
         if fd in self._watched:

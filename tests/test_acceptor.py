@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import queue
 import select
 import socket
@@ -21,8 +22,10 @@ from serverstrategy import (
     TCPServer,
     UDPServer,
 )
+from serverstrategy.nudge import Nudge
 from serverstrategy.semaphore import BinarySemaphore
 from serverstrategy.shortage import Shortage
+from test_poll_set import is_polling
 
 ANY_PORT = ("127.0.0.1", 0)
 
@@ -37,16 +40,18 @@ def answer(server: TCPServer) -> bytes:
 
 
 @pytest.mark.skipif(not hasattr(select, "EPOLLEXCLUSIVE"), reason="no EPOLLEXCLUSIVE")
-def test_a_worker_that_stops_takes_the_connection_that_only_it_was_woken_for() -> None:
-    stop = StopSignal()
+def test_a_worker_that_stops_leaves_the_connection_that_it_was_woken_for_to_the_others() -> None:
+    stop, nudge = StopSignal(), Nudge()
     with TCPServer(ANY_PORT, say_bye) as server:
         server._serverstrategy.is_child = True
-        with socket.create_connection(server.server_address, PATIENCE) as client:
+        server._serverstrategy.nudge = nudge
+        with socket.create_connection(server.server_address, PATIENCE):
             stop.set()
             server.accept_until_stopped(stop)
-            client.settimeout(0)
-            assert client.recv(16) == b"bye"
+            assert select.select([nudge.fileno()], [], [], 0)[0]
         server._serverstrategy.is_child = False
+        assert server._serverstrategy.accepted == 0
+    nudge.close()
     stop.close()
 
 
@@ -65,9 +70,11 @@ def test_a_worker_hears_the_stop_that_came_while_it_handled(fast: int) -> None:
     asker = stop._child_end.dup()
     with TCPServer(ANY_PORT, handle) as server, asker:
         server._serverstrategy.is_child = True
+        server._serverstrategy.nudge = Nudge()
         clients = [socket.create_connection(server.server_address, PATIENCE) for _ in range(20)]
         server.accept_until_stopped(stop)
         server._serverstrategy.is_child = False
+        server._serverstrategy.nudge.close()
         for client in clients:
             client.close()
     stop.close()
@@ -281,3 +288,58 @@ def test_no_moment_is_added_to_a_timeout_that_is_shorter(
         server.timeout = timeout
         server.handle_request()
     assert bool(semaphore_waits) == waits
+
+
+class WithoutDescriptors(TCPServer):
+    """Cannot accept."""
+
+    def get_request(self) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+
+class Wavering(Strategy):
+    """Has room while it waits for a connection, and none when there is one."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def ready(self, server: Server) -> bool:
+        self.asked += 1
+        return self.asked == 1
+
+
+def without_descriptors() -> TCPServer:
+    return WithoutDescriptors(ANY_PORT, say_bye, bind_and_activate=False)
+
+
+def wavering() -> TCPServer:
+    return TCPServer(ANY_PORT, say_bye, bind_and_activate=False, strategy=Wavering())
+
+
+@pytest.mark.skipif(not hasattr(select, "EPOLLEXCLUSIVE"), reason="no EPOLLEXCLUSIVE")
+@pytest.mark.parametrize("make_other", [without_descriptors, wavering])
+def test_what_one_worker_cannot_take_another_one_takes(
+    make_other: Callable[[], TCPServer],
+) -> None:
+    stop, nudge = StopSignal(), Nudge()
+    with TCPServer(ANY_PORT, say_bye) as server, make_other() as other:
+        other.socket.close()
+        other.socket = server.socket.dup()
+        threads = []
+        for each in (other, server):  # the first one to wait is the first one to be woken
+            each._serverstrategy.is_child = True
+            each._serverstrategy.nudge = nudge
+            thread = threading.Thread(target=each.accept_until_stopped, args=(stop,))
+            thread.start()
+            threads.append(thread)
+            wait_until(lambda thread=thread: is_polling(thread))
+        try:
+            assert answer(server) == b"bye"
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+            for each in (other, server):
+                each._serverstrategy.is_child = False
+            nudge.close()
+            stop.close()
