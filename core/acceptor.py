@@ -5,20 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
 
-from .in_flight import InFlight
-from .listener import Listener, fileno
-from .nudge import Nudge
+from .accepting import AcceptingServer
+from .listener import fileno
 from .semaphore import BinarySemaphore
 from .service_actions import is_overridden
-from .shortage import Shortage
 from .stop_signal import StopSignal
-from .strategy import Server
 from .waiter import Wait, Waiter, shortest
-
-if TYPE_CHECKING:
-    from .succession import Succession
 
 # How long an acceptor waits for room before it waits for all else as well, in seconds. Handlers
 # that are faster than that need no system call to let it go on, only a lock.
@@ -29,37 +22,6 @@ _WITHOUT_WAIT = 0.01
 
 # After how many connections an acceptor that has found no backlog makes an attempt without a wait.
 _ATTEMPT_AFTER = 16
-
-
-class AcceptingState(Protocol):
-    """What an acceptor asks of the state of its server."""
-
-    accepted: int
-    left: int
-    nudge: Nudge | None
-    succession: Succession
-    in_flight: InFlight
-    is_child: bool
-    shortage: Shortage
-    listener: Listener
-
-    def is_over(self, server: object) -> bool:
-        """Whether there is nothing more to accept from."""
-        raise NotImplementedError
-
-
-class AcceptingServer(Server, Protocol):
-    """What an acceptor asks of its server, beyond what a strategy may."""
-
-    @property
-    def _serverstrategy(self) -> AcceptingState:
-        raise NotImplementedError
-
-    def service_actions(self) -> None:
-        """What is due at every `poll_interval`."""
-
-    def _handle_request_noblock(self) -> None:
-        """Accept one connection if there is one and there is room, and hand it on."""
 
 
 class Acceptor:

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .acceptor import AcceptingServer, Acceptor
+from .accepting import AcceptingServer
+from .acceptor import Acceptor
 from .in_flight import InFlight
 from .stop_signal import StopSignal
 from .waiter import Wait
@@ -179,10 +180,7 @@ class Serving:
         """Whether the calling thread accepts by an acceptor of ours, which has asked for room."""
         me = threading.get_ident()
         # A copy, since another thread may begin or end.
-        for each in (*self._acceptors, *self._callers):  # noqa: SIM110 - a generator costs more
-            if each.thread == me:
-                return True
-        return False
+        return me in [each.thread for each in (*self._acceptors, *self._callers)]
 
     @contextmanager
     def acceptor(self, server: AcceptingServer, wait: Wait | None) -> Iterator[Acceptor]:

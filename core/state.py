@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -80,6 +81,18 @@ class State:
         if self.is_drained and fileno(server) >= 0:
             ownership.claim(self.strategy, server)
             self.is_closed = self.is_drained = False
+
+    def open_nudge(self) -> None:
+        """Make `nudge`, before other processes are forked."""
+        if self.nudge is None:
+            with contextlib.suppress(OSError):  # then each connection wakes all of them
+                self.nudge = Nudge()
+
+    def close_nudge(self) -> None:
+        """Give the descriptor of `nudge` back, if there is one."""
+        nudge, self.nudge = self.nudge, None
+        if nudge is not None:
+            nudge.close()
 
     def is_here(self) -> bool:
         """Whether this process is the one that serves, not one that was forked from it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from . import ownership
 from .generation import Generation, remaining
 from .in_flight import InFlight
-from .nudge import Nudge
 from .retired import Retired, leave_no_thread
 from .stop_signal import StopSignal
 from .strategy import Strategy, Watched
@@ -110,9 +108,7 @@ class Succession:
                 goes_on = not stop.is_set() and self._serve_once(server, stop)
         finally:
             stop.end_parts()  # once more, for what Ctrl-C may have interrupted
-            nudge, state.nudge = state.nudge, None
-            if nudge is not None:
-                nudge.close()
+            state.close_nudge()
 
     def _serve_once(self, server: Any, stop: StopSignal) -> bool:
         """Serve by the current generation; whether another one is to go on."""
@@ -121,9 +117,8 @@ class Succession:
             if self._next is not None:
                 return True
             generation, state = self.current, server._serverstrategy
-            if generation.strategy.multiprocess and state.nudge is None:
-                with contextlib.suppress(OSError):  # then each connection wakes all processes
-                    state.nudge = Nudge()
+            if generation.strategy.multiprocess:
+                state.open_nudge()
             generation.strategy.serve(generation.facing(server), signal)
             return signal.is_set() and not stop.is_set()
         finally:
