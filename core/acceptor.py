@@ -126,7 +126,7 @@ class Acceptor:
         """
         self._until_attempt -= 1
         server, state = self._server, self._server._serverstrategy
-        if self._until_attempt > 0:
+        if self._until_attempt > 0 or not self._may_block:
             return
         while not stop.is_known() and time.monotonic() < until:
             if not state.listener.may_be_tried(server):  # a handler may have changed it
