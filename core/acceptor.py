@@ -187,9 +187,8 @@ class Acceptor:
             return False
         try:
             state.in_flight.park(self._room)
-            return state.succession.ready(self._server) or (
-                self._room.wait(_MOMENT) and state.succession.ready(self._server)
-            )
+            # Whether it is still there is asked before each accept.
+            return state.succession.ready(self._server) or self._room.wait(_MOMENT)
         finally:
             state.in_flight.unpark(self._room)
 
