@@ -27,6 +27,7 @@ from typing import Any
 
 import psutil
 
+from passing_on import overridden
 from serverstrategy import (
     BaseRequestHandler,
     DatagramRequestHandler,
@@ -57,6 +58,7 @@ OPTIONS = {
     "own_child": False,  # have a child that is no concern of the server's
     "daemon": False,  # go on in a forked process, as a daemon does
     "beside": False,  # have another thread that does nothing
+    "overridden": False,  # each hook by one that only passes on
     "shape": "",  # a class of `shapes` that is given the strategy
     "way": "adopt",  # or "class": how it is given that
     "next": [],  # strategies to assign, one with each SIGHUP
@@ -346,6 +348,7 @@ def build(text: str, options: dict[str, Any]) -> Any:
         server.grace_period = options["grace"]
     else:
         cls, handler = FAMILIES[options["family"]]
+        cls = overridden(cls) if options["overridden"] else cls
         server = cls(address, handler, strategy=parse(text), **options["keywords"])
         server.grace_period = options["grace"]
     server.failures = []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 import time
+from functools import partial
 
 import psutil
 import pytest
@@ -24,6 +26,13 @@ every_concurrent_strategy = pytest.mark.parametrize("strategy", CONCURRENT)
 
 # How many connections each of them handles at the same time.
 PLACES = {"ThreadPool(2)": 2, "Threaded(2)": 2, "Forking(2)": 2}
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["plain", "overridden"])
+def hooks_of_the_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each case runs on the server as it is, and with each hook overridden."""
+    module = sys.modules[__name__]
+    monkeypatch.setattr(module, "probing", partial(probing, overridden=request.param))
 
 
 @every_strategy
