@@ -11,7 +11,6 @@ from .figure import (
     HEARD,
     HEAVY,
     IMPORT,
-    P50,
     P99,
     PRIVATE,
     RATE,
@@ -19,7 +18,7 @@ from .figure import (
     WAKE_UPS,
 )
 from .kinds import OVERRIDDEN, SLIM
-from .loads.all import FORKING, OURS, SPARE, THREADING
+from .loads.all import FORKING, OURS, THREADING
 from .loads.idle import ALONE
 
 POOL, THREADED, FORKS, WORKERS, NEST = (
@@ -63,8 +62,6 @@ AIMS: tuple[Aim, ...] = (
     Aim(THREADED, "sleeping", RATE, 1.8, to=THREADING),
     Aim(THREADED, "idle-1000", RATE, 0.85, to=THREADED + ALONE),
     Aim(FORKS, "closed-64", RATE, 1.25, 1.6, FORKING),
-    Aim(SPARE, "open-250", P50, 0.35, to=FORKING),
-    Aim(SPARE, "open-250", P99, 0.7, to=FORKING),
     Aim("Forking(1000)", "reaping", REAPING, 10.0),
     Aim(WORKERS, "burning", RATE, 1.85, 1.95, "Synchronous()"),
     Aim(WORKERS, "burning", RATE, 2.5, to=THREADING),

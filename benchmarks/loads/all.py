@@ -14,8 +14,6 @@ from .reaping import Reaping
 from .stopping import Stopping, StoppingIdle
 from .system_calls import SystemCalls
 
-SPARE = "Forking(spare=8)"
-
 OURS = (
     "Synchronous()",
     "ThreadPool(8)",
@@ -63,7 +61,6 @@ LOADS: tuple[Load, ...] = (
             "bare",
             SLIM + "Synchronous()",
             *(name for each in OURS for name in (each, OVERRIDDEN + each)),
-            SPARE,
             *LAYERS,
             *STANDARD,
             *LOOPS,
@@ -72,13 +69,13 @@ LOADS: tuple[Load, ...] = (
     Closed(
         "closed-1",
         "one connection after another",
-        ("bare", *OURS, SPARE, *STANDARD, *LOOPS),
+        ("bare", *OURS, *STANDARD, *LOOPS),
         connections=1,
     ),
     Closed(
         "closed-64",
         "64 connections at a time",
-        ("bare", *OURS, SPARE, "ThreadPool(512)", "Prefork(32)", *STANDARD, *LOOPS),
+        ("bare", *OURS, "ThreadPool(512)", "Prefork(32)", *STANDARD, *LOOPS),
     ),
     Closed(
         "closed-512",
@@ -120,7 +117,7 @@ LOADS: tuple[Load, ...] = (
     OpenLoop(
         "open-250",
         "250 connections a second, whatever the answers take",
-        ("bare", "Forking()", SPARE, FORKING),
+        ("bare", "Forking()", FORKING),
         rate=250.0,
         seconds=2.0,
     ),
