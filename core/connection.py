@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .hook_wait import HookWait
     from .in_flight import InFlight
 
 
@@ -26,11 +27,13 @@ class Connection:
             strategy has it, and of that which runs its handler; None in between.
         child: the process identifier of the child that handles it; None if this process does.
         part: the register of those that were accepted for the same strategy.
+        hook_wait: goes on while the server's hooks have it, until the strategy has; None: nothing.
     """
 
     __slots__ = (
         "child",
         "client_address",
+        "hook_wait",
         "is_begun",
         "is_taken",
         "part",
@@ -48,6 +51,7 @@ class Connection:
         self.is_begun = False
         self.thread: int | None = None
         self.child: int | None = None
+        self.hook_wait: HookWait | None = None
 
     @property
     def age(self) -> float:
@@ -72,3 +76,10 @@ class Connection:
             # `get_request` returned is not quite a socket. The next one is to be cut all the same.
             with contextlib.suppress(Exception):
                 self.request.shutdown(socket.SHUT_RDWR)
+
+
+def without_resources(client_address: Any) -> Any:
+    """The address, as text if it holds anything but plain values: a socket, say."""
+    parts = client_address if isinstance(client_address, tuple) else (client_address,)
+    is_plain = all(isinstance(part, str | bytes | int | None) for part in parts)
+    return client_address if is_plain else repr(client_address)

@@ -6,6 +6,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
+from .connection import without_resources
+from .hook_wait import HookWait
 from .overriding import calls_super
 from .state import MakeStrategy, StateAttribute
 from .strategy import Strategy
@@ -40,10 +42,12 @@ class Handling(Hooks):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Hand the connection to the strategy."""
         state = self._serverstrategy
-        part = state.in_flight.take(request, client_address).part
+        connection = state.in_flight.take(request, client_address)
+        if connection.hook_wait is not None:
+            connection.hook_wait.end()
         generation = state.succession.current
-        if generation.in_flight is not part:
-            generation = state.succession.of(part)
+        if generation.in_flight is not connection.part:
+            generation = state.succession.of(connection.part)
         view = generation.view or generation.facing(self)
         generation.strategy.process_request(view, request, client_address)
 
@@ -80,7 +84,7 @@ class Handling(Hooks):
 
     def address_beside_child(self, client_address: Any) -> Any:
         """See `Server.address_beside_child`."""
-        return client_address if self.__wraps_handling() else _without_resources(client_address)
+        return client_address if self.__wraps_handling() else without_resources(client_address)
 
     def end_child(self, request: Any, client_address: Any) -> None:
         """See `Server.end_child`."""
@@ -119,8 +123,13 @@ class Handling(Hooks):
                     return
                 state.accepted += 1
                 state.shortage.over()
-                in_flight.add(request, client_address).thread = threading.get_ident()
-            is_handed_over = self.__hand_over(request, client_address)
+                connection = in_flight.add(request, client_address)
+                connection.thread = threading.get_ident()
+            if not succession.current.watched or not self.__may_wait_for_children():
+                is_handed_over = self.__hand_over(request, client_address)
+                return
+            with HookWait(succession.watched()) as connection.hook_wait:
+                is_handed_over = self.__hand_over(request, client_address)
         finally:
             # What a handler has got, the handler's side closes; the rest goes no further.
             if not is_handed_over and request is not _NONE:
@@ -154,6 +163,15 @@ class Handling(Hooks):
         # no strategies; then it is its own business, and not waited for.
         self._serverstrategy.in_flight.remove_unless_taken(request)
         return True
+
+    def __may_wait_for_children(self) -> bool:
+        """Whether a hook may wait for what is given back when a child ends, and some have not."""
+        if not self.__wraps_handling():
+            return False
+        state = self._serverstrategy
+        for each in state.succession.watched():
+            each.check()
+        return any(connection.child is not None for connection in state.in_flight)
 
     def __settle(self, request: Any, client_address: Any) -> None:
         """Do what a subclass has put around `process_request_thread`, without ours inside."""
@@ -224,10 +242,3 @@ class Handling(Hooks):
         """Whether this is the thread of the application's own call, which wants its Ctrl-C."""
         state = self._serverstrategy
         return not state.is_child and state.serving.is_caller()
-
-
-def _without_resources(client_address: Any) -> Any:
-    """The address, as text if it holds anything but plain values: a socket, say."""
-    parts = client_address if isinstance(client_address, tuple) else (client_address,)
-    is_plain = all(isinstance(part, str | bytes | int | None) for part in parts)
-    return client_address if is_plain else repr(client_address)

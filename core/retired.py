@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -12,11 +10,9 @@ from typing import Any
 
 from .generation import CUT_TIME, Generation, remaining
 from .strategy import Strategy
+from .tasks import wait_until_threads_are_gone
 
 _logger = logging.getLogger("serverstrategy")
-
-# How long the system may take to forget threads that have ended, in seconds.
-_EXIT_TIME = 0.1
 
 
 class Retired:
@@ -145,15 +141,7 @@ def leave_no_thread(generations: Iterable[Generation]) -> None:
     for each in generations:
         if not each.in_flight:
             _join(each.threads)
-    # One that was joined is the system's for a moment more, and Python 3.12 asks the system.
-    deadline = time.monotonic() + _EXIT_TIME
-    with contextlib.suppress(OSError):  # not Linux
-        while _count_tasks() > threading.active_count() and time.monotonic() < deadline:
-            time.sleep(0.001)
-
-
-def _count_tasks() -> int:
-    return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - costs less than Path.iterdir
+    wait_until_threads_are_gone()
 
 
 def _join(threads: Iterable[threading.Thread]) -> None:

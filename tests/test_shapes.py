@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from probes import PREFORKS, STRATEGIES, Probe, probing
-from shapes import SHAPES
+from shapes import SHAPES, SLOTS
 
 # Their loop is not ours, which alone starts workers.
 OWN_LOOPS = ["LoopByName", "OwnLoop", "OwnSelect"]
@@ -53,3 +53,25 @@ def test_serves_in_the_way_of_the_strategy(shape: str, strategy: str, way: str) 
                 assert probe.ask("echo second") == "second"
                 assert idle.ask("echo third") == "third"
         probe.stop()
+
+
+@pytest.mark.parametrize("shape", ["SlotInVerify", "SlotInProcess"])
+@pytest.mark.parametrize(
+    "strategy", ["Threaded()", "ThreadPool(8)", "Forking()", "Prefork(1, Forking(10))"]
+)
+def test_a_hook_that_waits_for_a_slot_gets_it_when_a_handler_ends(
+    shape: str, strategy: str
+) -> None:
+    """In the hook waits the thread that reaps the children."""
+    with probing(strategy, shape=shape, poll=0.5) as probe:
+        clients = [probe.client() for _ in range(SLOTS + 1)]
+        for holder in clients[:SLOTS]:
+            assert holder.ask("echo hi") == "hi"
+        waiting = clients[SLOTS]
+        waiting.send("echo at last")
+        for holder in clients[:SLOTS]:
+            holder.close()
+        assert waiting.receive() == "at last"
+        waiting.close()
+        probe.stop()
+        assert "multi-threaded" not in probe.log()
