@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from .accepting import AcceptingServer
 from .listener import fileno
+from .poll_set import is_readable
 from .semaphore import BinarySemaphore
 from .service_actions import is_overridden
 from .stop_signal import StopSignal
@@ -121,15 +122,16 @@ class Acceptor:
         No longer than until the time `until` of `time.monotonic`.
 
         To find none costs as much as several waits, so where there was none the last time, only
-        one connection in so many is followed by another attempt. And a `get_request` that would
-        block is called only where it was seen that it will not: it would be deaf to the stop.
+        one connection in so many is followed by another attempt. And a `get_request` that may
+        block is called only where there is something for it: it would be deaf to the stop.
         """
         self._until_attempt -= 1
         server, state = self._server, self._server._serverstrategy
         if self._until_attempt > 0 or not self._may_block:
             return
         while not stop.is_known() and time.monotonic() < until:
-            if not state.listener.may_be_tried(server):  # a handler may have changed it
+            # Asked each time: a handler may have changed it.
+            if not state.listener.may_be_tried(server) and not is_readable(server):
                 return
             before = state.accepted
             server._handle_request_noblock()

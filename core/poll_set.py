@@ -7,6 +7,8 @@ import errno
 import select
 from typing import Any
 
+from .listener import fileno
+
 _READABLE = 1  # POLLIN and EPOLLIN, which POSIX and Linux define alike
 
 
@@ -76,6 +78,16 @@ class PollSet:
         """Give the descriptor back, if there is one. May be called twice."""
         if self.excludes:
             self._set.close()
+
+
+def is_readable(server: Any) -> bool:
+    """Whether the descriptor of `server` is readable now, at end of file or in error."""
+    fd = fileno(server)
+    if fd < 0:
+        return False
+    poll = getattr(select, "poll", _Select)()
+    poll.register(fd, _READABLE)
+    return bool(poll.poll(0))
 
 
 class _Select:

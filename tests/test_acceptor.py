@@ -98,9 +98,19 @@ def test_an_attempt_without_a_wait_is_rare_where_there_is_no_backlog(
     assert len(errors) <= 2 * 64 // 16
 
 
-def test_a_backlog_is_accepted_without_a_wait_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+class GetsRequest(TCPServer):
+    """Has a `get_request` of its own, which nobody knows not to block."""
+
+    def get_request(self) -> Any:
+        return self.socket.accept()
+
+
+@pytest.mark.parametrize("server_class", [TCPServer, GetsRequest])
+def test_a_backlog_is_accepted_without_a_wait_for_each(
+    server_class: type[TCPServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
     waits: list[object] = []
-    with TCPServer(ANY_PORT, say_bye) as server:
+    with server_class(ANY_PORT, say_bye) as server:
         state = server._serverstrategy
         clients = [socket.create_connection(server.server_address, PATIENCE) for _ in range(200)]
         thread = threading.Thread(target=server.serve_forever)
