@@ -11,6 +11,7 @@ from .figure import (
     HEARD,
     HEAVY,
     IMPORT,
+    P50,
     P99,
     PRIVATE,
     RATE,
@@ -18,7 +19,7 @@ from .figure import (
     WAKE_UPS,
 )
 from .kinds import OVERRIDDEN, SLIM
-from .loads.all import FORKING, OURS, THREADING
+from .loads.all import FORKING, OURS, SPARES, THREADING
 from .loads.idle import ALONE
 
 POOL, THREADED, FORKS, WORKERS, NEST = (
@@ -62,6 +63,8 @@ AIMS: tuple[Aim, ...] = (
     Aim(THREADED, "sleeping", RATE, 1.8, to=THREADING),
     Aim(THREADED, "idle-1000", RATE, 0.85, to=THREADED + ALONE),
     Aim(FORKS, "closed-64", RATE, 1.25, 1.6, FORKING),
+    Aim(SPARES, "open-250", P50, 0.35, to=FORKING),
+    Aim(SPARES, "open-250", P99, 0.7, to=FORKING),
     Aim("Forking(1000)", "reaping", REAPING, 10.0),
     Aim(WORKERS, "burning", RATE, 1.85, 1.95, "Synchronous()"),
     Aim(WORKERS, "burning", RATE, 2.5, to=THREADING),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import threading
 import time
 from functools import partial
@@ -14,6 +15,7 @@ from serverstrategy.strategy import Server, Strategy
 from ._arguments import at_least, why_no_fork
 from ._child import join_threads
 from ._children import Children
+from ._spares import Duty, Spares
 
 _logger = logging.getLogger("serverstrategy")
 
@@ -26,18 +28,27 @@ class Forking(Strategy):
     gone with its process.
 
     Args:
-        limit: how many children at the same time; further connections wait in the backlog.
+        limit: how many connections at the same time; further ones wait in the backlog.
+        spare: how many children `serve_forever` keeps waiting that were forked ahead, so that a
+            connection need not wait for its fork. Each handles one connection, and another one is
+            forked when there is nothing to accept. There are `limit + spare` children at most. Such
+            a child has this process's memory as of its fork: of what a program, or a hook, changes
+            later, it knows nothing. Where no spare one waits, or the connection is no plain socket
+            with a plain address (TLS, a datagram), a child is forked for it.
 
     Raises:
-        TypeError, ValueError: `limit` is no int of at least 1.
+        TypeError, ValueError: `limit` is no int of at least 1, or `spare` none of at least 0.
     """
 
     multiprocess = True
 
-    def __init__(self, limit: int = 40) -> None:
+    def __init__(self, limit: int = 40, spare: int = 0) -> None:
         at_least(1, limit, "limit")
+        at_least(0, spare, "spare")
         self.limit = limit
+        self.spare = spare
         self._children = Children()
+        self._spares = Spares(spare, self._children) if spare else None
         self._is_serving = False
 
     @property
@@ -53,11 +64,29 @@ class Forking(Strategy):
         server.add_watched(self._children)
         self._is_serving = True
         try:
-            super().serve(server, stop)
+            if self._spares is None:
+                super().serve(server, stop)
+            else:
+                self._serve_with(self._spares, server, stop)
         finally:
             self._is_serving = False
-            if not self._children.pids():
-                server.remove_watched(self._children)
+            self._unwatch(server)
+
+    def _serve_with(self, spares: Spares, server: Server, stop: StopSignal) -> None:
+        spares.begin(
+            Duty(
+                server,
+                _complete,
+                lambda: self.ready(server) and _is_readable(server),
+                partial(self._unwatch, server),
+            )
+        )
+        server.add_watched(spares)
+        try:
+            super().serve(server, stop)
+        finally:
+            server.remove_watched(spares)
+            spares.end()
 
     def ready(self, server: Server) -> bool:
         """Whether fewer than `limit` connections are in flight."""
@@ -71,12 +100,12 @@ class Forking(Strategy):
         """
         self._children.check()
         kept = server.address_beside_child(client_address)
+        begin = partial(self._begin, server, request, kept)
+        end = partial(self._end, server, request, kept)
         try:
-            self._children.fork(
-                partial(_handle_in_child, server, request, client_address),
-                partial(self._begin, server, request, kept),
-                partial(self._end, server, request, kept),
-            )
+            if self._spares is None or not self._spares.give(request, client_address, begin, end):
+                main = partial(_handle_in_child, server, request, client_address)
+                self._children.fork(main, begin, end)
         except BaseException:
             if server.in_flight.is_begun(request):  # a signal handler has raised: the child has it
                 server.close_request(request)
@@ -86,6 +115,8 @@ class Forking(Strategy):
     def drain(self, server: Server, timeout: float | None) -> bool:
         """Wait for the children, and reap them."""
         deadline = None if timeout is None else time.monotonic() + timeout
+        if self._spares is not None:
+            self._spares.end()  # once more, for what Ctrl-C may have interrupted
         if not self._children.wait(timeout):
             return False
         self._children.close()
@@ -100,8 +131,7 @@ class Forking(Strategy):
     def _end(
         self, server: Server, request: Any, client_address: Any, pid: int, status: int
     ) -> None:
-        if not self._is_serving and not self._children.pids():
-            server.remove_watched(self._children)
+        self._unwatch(server)
         server.end_child(request, client_address)
         if status < 0:
             _logger.error(
@@ -111,11 +141,28 @@ class Forking(Strategy):
                 client_address,
             )
 
+    def _unwatch(self, server: Server) -> None:
+        if not self._is_serving and not self._children.pids():
+            server.remove_watched(self._children)
+
 
 def _handle_in_child(server: Server, request: Any, client_address: Any) -> int:
     server.become_child()
+    return _complete(server, request, client_address)
+
+
+def _complete(server: Server, request: Any, client_address: Any) -> int:
     server.complete_request(request, client_address)
     if getattr(request, "fileno", lambda: -1)() != -1:
         # It is still open: a thread has it, and all threads here were started by the handler.
         join_threads(threading.enumerate())
     return 0
+
+
+def _is_readable(server: Server) -> bool:
+    fd = server.fileno()
+    if fd < 0:
+        return False
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))

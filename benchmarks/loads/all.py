@@ -36,6 +36,7 @@ STANDARD = (
 )
 THREADING = "socketserver.ThreadingTCPServer"
 FORKING = "socketserver.ForkingTCPServer"
+SPARES = "Forking(40, spare=8)"
 IDLERS = (f"Threaded(){ALONE}", "Threaded()", THREADING, f"{THREADING}{ALONE}", *LOOPS)
 HTTP = (
     "bare",
@@ -117,7 +118,7 @@ LOADS: tuple[Load, ...] = (
     OpenLoop(
         "open-250",
         "250 connections a second, whatever the answers take",
-        ("bare", "Forking()", FORKING),
+        ("bare", "Forking()", SPARES, FORKING),
         rate=250.0,
         seconds=2.0,
     ),

@@ -1,0 +1,258 @@
+"""Children that were forked ahead, and wait for a connection each."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from serverstrategy.strategy import Server
+
+from ._children import Children
+from ._deferral import Deferral
+from ._spare import OnExit, Spare, pack
+
+_logger = logging.getLogger("serverstrategy")
+
+# How long none is forked after one could not be, or has died, in seconds: twice as long each time.
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
+
+
+
+class Duty(NamedTuple):
+    """What the spare children of a strategy are for.
+
+    Attributes:
+        server: whose connections they take.
+        handle: called in a child with the server, a request and its client's address; returns the
+            exit status.
+        is_urgent: whether a connection waits that can be accepted, which is to come first.
+        on_end: called when a child has ended that had no connection.
+    """
+
+    server: Server
+    handle: Callable[[Server, Any, Any], int]
+    is_urgent: Callable[[], bool]
+    on_end: Callable[[], None]
+
+
+# Those of every strategy in this process. A forked child must hold no end of them: while somebody
+# holds the sending one, nobody sees the end of file that tells of the parent's death.
+_all: set[weakref.ref[Spares]] = set()
+
+
+class Spares:
+    """Keeps so many children waiting, of which each takes one connection.
+
+    They are forked where the thread that serves comes to its wait and finds nothing to accept: no
+    connection waits for it, unless it comes during such a fork. Where connections come faster than
+    that, there are none left, and each connection is forked for.
+
+    Opens and starts nothing before the wait that follows `begin`. It can be handed to
+    `Server.add_watched`.
+
+    Args:
+        count: how many.
+        children: those of the strategy; the spare ones are among them.
+    """
+
+    def __init__(self, count: int, children: Children) -> None:
+        self.count = count
+        self._children = children
+        self._waiting: deque[Spare] = deque()
+        self._given: list[Spare] = []  # whose children may not have taken their connections
+        self._left: deque[Spare] = deque()  # whose children have ended without having done so
+        self._newborn: Spare | None = None
+        self._parents: object = None
+        self._duty: Duty | None = None  # while somebody accepts
+        self._thread = 0
+        self._is_due = False
+        self._pause = self._not_before = 0.0
+        _all.add(weakref.ref(self, _all.discard))
+
+    def begin(self, duty: Duty) -> None:
+        """Have the calling thread, which is to accept, fork when it waits."""
+        self._duty = duty
+        self._thread = threading.get_ident()
+        self._pause = self._not_before = 0.0
+
+    def end(self) -> None:
+        """End those that wait, at once. May be called again."""
+        self._thread = 0
+        self._duty = None
+        while self._waiting:
+            spare = self._waiting[0]
+            spare.close()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(spare.pid, signal.SIGKILL)  # it may be stopped, and has nothing to lose
+            with contextlib.suppress(ValueError):  # it has been reaped meanwhile
+                self._waiting.remove(spare)
+        while self._left:
+            self._finish(self._left[0])
+
+    def give(
+        self,
+        request: Any,
+        client_address: Any,
+        on_start: Callable[[int], None],
+        on_exit: OnExit,
+    ) -> bool:
+        """Hand a connection to one that waits.
+
+        Args:
+            request: which. The caller closes it afterwards.
+            client_address: its peer.
+            on_start: see `Children.fork`; called again if that child ends before it has taken it,
+                with the pid of the one that takes its place.
+            on_exit: see `Children.fork`.
+
+        Returns:
+            Whether it was. If not, none waits, or the connection cannot be sent.
+        """
+        message = pack(request, client_address) if self._waiting else None
+        if message is None:
+            return False
+        # What a signal handler raises between the two steps would leave the connection to two.
+        deferral = Deferral()
+        try:
+            deferral.begin()
+            spare = self._waiting.popleft()
+            try:
+                spare.send(request, message)
+            except OSError:  # as ETOOMANYREFS, see unix(7)
+                spare.close()
+                return False
+            spare.on_start, spare.on_exit = on_start, on_exit
+            self._given.append(spare)
+            on_start(spare.pid)
+        except IndexError:  # another thread, or a signal handler, was faster
+            return False
+        finally:
+            deferral.end()
+        self._pause = 0.0
+        return True
+
+    def fileno(self) -> int:
+        """No descriptor tells."""
+        return -1
+
+    def tick(self) -> float | None:
+        """Seconds after which to call `check`; None: not before the next connection."""
+        # It is asked before and after a wait only. In another thread that is the one beside a hook
+        # (see `HookWait`), whose connection a child is not to have.
+        if threading.get_ident() != self._thread or not self._is_missing():
+            return None
+        self._is_due = True
+        return max(0.0, self._not_before - time.monotonic())
+
+    def check(self) -> None:
+        """Fork one that is missing, if this is after a wait, and no connection has come."""
+        is_due, self._is_due = self._is_due, False
+        duty = self._duty
+        if duty is None or not is_due or time.monotonic() < self._not_before:
+            return
+        if not self._left and duty.is_urgent():
+            return
+        for spare in tuple(self._given):
+            if spare.is_taken():
+                spare.close()
+                self._given.remove(spare)
+        try:
+            self._fork(duty)
+        except OSError as error:
+            self._postpone("no spare child could be started: %s", error)
+
+    def forget(self) -> None:
+        """Give back what this process has of them, a forked one: they are its parent's."""
+        self._thread = 0
+        self._duty = None
+        for spare in (*self._waiting, *self._given, *self._left):
+            spare.leave_to_parent(is_own=spare is self._newborn)
+        if self._newborn is not None:
+            self._newborn.leave_to_parent(is_own=True)
+        # Kept, since freeing what is in there would copy the pages that it is on.
+        self._parents = self._waiting, self._given, self._left, self._parents
+        self._waiting, self._given, self._left = deque(), [], deque()
+
+    def _is_missing(self) -> bool:
+        return len(self._waiting) < self.count or bool(self._left)
+
+    def _fork(self, duty: Duty) -> None:
+        self._newborn = spare = self._left[0] if self._left else Spare()
+        try:
+            self._children.fork(
+                partial(_wait, duty.server, duty.handle, spare),
+                partial(self._start, spare),
+                partial(self._end, duty, spare),
+            )
+        finally:
+            self._newborn = None
+            if not spare.pid:
+                spare.close()
+
+    def _start(self, spare: Spare, pid: int) -> None:
+        spare.pid = pid
+        if spare.on_start is None:
+            self._waiting.append(spare)
+        else:
+            self._given.append(spare)
+            self._left.remove(spare)
+            spare.on_start(pid)
+
+    def _end(self, duty: Duty, spare: Spare, pid: int, status: int) -> None:
+        """A child has ended: see `Children.fork`, which may tell it twice."""
+        spare.status = status
+        if spare in self._waiting:
+            how = f"was ended by signal {-status}" if status < 0 else f"exited with {status}"
+            self._postpone("spare child %d %s: replacing it", pid, how)
+            self._waiting.remove(spare)
+        if self._duty is not None and spare in self._given and not spare.is_taken():
+            if spare not in self._left:
+                self._left.append(spare)
+            self._given.remove(spare)
+        elif spare not in self._left:
+            self._finish(spare)
+            if spare.on_exit is None:
+                duty.on_end()
+
+    def _finish(self, spare: Spare) -> None:
+        spare.close()
+        if spare.on_exit is not None:
+            spare.on_exit(spare.pid, spare.status)
+        for spares in (self._given, self._left):
+            if spare in spares:
+                spares.remove(spare)
+
+    def _postpone(self, message: str, *arguments: object) -> None:
+        if not self._pause:
+            _logger.warning(message, *arguments)
+        now = time.monotonic()
+        if now >= self._not_before:
+            self._pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * self._pause))
+            self._not_before = now + self._pause
+
+
+def _wait(server: Server, handle: Callable[[Server, Any, Any], int], spare: Spare) -> int:
+    server.become_child()
+    connection = spare.receive()
+    return 0 if connection is None else handle(server, *connection)
+
+
+def _forget_siblings() -> None:
+    for reference in tuple(_all):
+        spares = reference()
+        if spares is not None:
+            spares.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_siblings)
