@@ -27,7 +27,6 @@ _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 
 
-
 class Duty(NamedTuple):
     """What the spare children of a strategy are for.
 
@@ -45,6 +44,9 @@ class Duty(NamedTuple):
     on_end: Callable[[], None]
 
 
+# How many are forked before the acceptor looks at all else that it waits for.
+_AT_ONCE = 4
+
 # Those of every strategy in this process. A forked child must hold no end of them: while somebody
 # holds the sending one, nobody sees the end of file that tells of the parent's death.
 _all: set[weakref.ref[Spares]] = set()
@@ -53,9 +55,10 @@ _all: set[weakref.ref[Spares]] = set()
 class Spares:
     """Keeps so many children waiting, of which each takes one connection.
 
-    They are forked where the thread that serves comes to its wait and finds nothing to accept: no
-    connection waits for it, unless it comes during such a fork. Where connections come faster than
-    that, there are none left, and each connection is forked for.
+    They are forked when half of them are taken, several in a row: each fork makes the parent copy
+    the pages that it writes to afterwards, and connections in between would do so once for each.
+    That is where the thread that serves finds nothing to accept, so that a connection waits for one
+    fork at most. Where connections come faster than that, none is left, and each is forked for.
 
     Opens and starts nothing before the wait that follows `begin`. It can be handed to
     `Server.add_watched`.
@@ -75,7 +78,7 @@ class Spares:
         self._parents: object = None
         self._duty: Duty | None = None  # while somebody accepts
         self._thread = 0
-        self._is_due = False
+        self._is_due = self._is_filling = False
         self._pause = self._not_before = 0.0
         _all.add(weakref.ref(self, _all.discard))
 
@@ -125,7 +128,10 @@ class Spares:
         deferral = Deferral()
         try:
             deferral.begin()
-            spare = self._waiting.popleft()
+            try:
+                spare = self._waiting.popleft()
+            except IndexError:  # another thread, or a signal handler, was faster
+                return False
             try:
                 spare.send(request, message)
             except OSError:  # as ETOOMANYREFS, see unix(7)
@@ -134,8 +140,6 @@ class Spares:
             spare.on_start, spare.on_exit = on_start, on_exit
             self._given.append(spare)
             on_start(spare.pid)
-        except IndexError:  # another thread, or a signal handler, was faster
-            return False
         finally:
             deferral.end()
         self._pause = 0.0
@@ -155,19 +159,20 @@ class Spares:
         return max(0.0, self._not_before - time.monotonic())
 
     def check(self) -> None:
-        """Fork one that is missing, if this is after a wait, and no connection has come."""
+        """Fork what is missing, if this is after a wait, until a connection comes."""
         is_due, self._is_due = self._is_due, False
         duty = self._duty
         if duty is None or not is_due or time.monotonic() < self._not_before:
-            return
-        if not self._left and duty.is_urgent():
             return
         for spare in tuple(self._given):
             if spare.is_taken():
                 spare.close()
                 self._given.remove(spare)
         try:
-            self._fork(duty)
+            for _ in range(_AT_ONCE):
+                if not self._is_missing() or (duty.is_urgent() and not self._left):
+                    break
+                self._fork(duty)
         except OSError as error:
             self._postpone("no spare child could be started: %s", error)
 
@@ -184,7 +189,10 @@ class Spares:
         self._waiting, self._given, self._left = deque(), [], deque()
 
     def _is_missing(self) -> bool:
-        return len(self._waiting) < self.count or bool(self._left)
+        number = len(self._waiting)
+        if number >= self.count or 2 * number <= self.count:
+            self._is_filling = number < self.count
+        return self._is_filling or bool(self._left)
 
     def _fork(self, duty: Duty) -> None:
         self._newborn = spare = self._left[0] if self._left else Spare()
