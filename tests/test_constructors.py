@@ -31,6 +31,7 @@ ALL: list[Callable[[], Strategy]] = [
     ThreadPool,
     lambda: ThreadPool(8, 2),
     Forking,
+    lambda: Forking(10, 2),
     Prefork,
     lambda: Prefork(4, ThreadPool(8)),
     lambda: Prefork(2, Forking(10)),
@@ -64,6 +65,7 @@ def test_the_defaults_of_thread_pool() -> None:
 
 def test_the_defaults_of_forking() -> None:
     assert Forking().limit == 40
+    assert Forking().spare == 0
 
 
 def test_the_defaults_of_prefork() -> None:
@@ -140,6 +142,8 @@ def test_what_a_strategy_says_of_threads_and_processes(
         (ThreadPool(waiting=4, threads=3), {"threads": 3, "waiting": 4}),
         (Forking(3), {"limit": 3}),
         (Forking(limit=3), {"limit": 3}),
+        (Forking(3, 4), {"limit": 3, "spare": 4}),
+        (Forking(spare=4), {"limit": 40, "spare": 4}),
         (Prefork(3), {"workers": 3}),
         (Prefork(workers=3), {"workers": 3}),
         (Limit(3, Threaded()), {"n": 3}),
@@ -170,6 +174,7 @@ COUNTS: list[tuple[str, Callable[[Any], Strategy], int, bool]] = [
     ("threads", ThreadPool, 1, True),
     ("waiting", lambda value: ThreadPool(1, value), 0, False),
     ("limit", Forking, 1, False),
+    ("spare", lambda value: Forking(1, value), 0, False),
     ("workers", Prefork, 1, True),
     ("n", lambda value: Limit(value, Threaded()), 1, False),
     ("n", lambda value: PerClient(value, Threaded()), 1, False),
@@ -177,7 +182,7 @@ COUNTS: list[tuple[str, Callable[[Any], Strategy], int, bool]] = [
 each_count = pytest.mark.parametrize(
     ("name", "build", "minimum", "takes_none"),
     COUNTS,
-    ids=["Threaded", "ThreadPool", "waiting", "Forking", "Prefork", "Limit", "PerClient"],
+    ids=["Threaded", "ThreadPool", "waiting", "Forking", "spare", "Prefork", "Limit", "PerClient"],
 )
 
 

@@ -21,8 +21,11 @@ from probes import (
     wait_until,
 )
 
-every_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
-every_concurrent_strategy = pytest.mark.parametrize("strategy", CONCURRENT)
+SPARES = "Forking(40, spare=2)"
+FORKS = [*FORKING, SPARES]
+
+every_strategy = pytest.mark.parametrize("strategy", [*STRATEGIES, SPARES])
+every_concurrent_strategy = pytest.mark.parametrize("strategy", [*CONCURRENT, SPARES])
 
 # How many connections each of them handles at the same time.
 PLACES = {"ThreadPool(2)": 2, "Threaded(2)": 2, "Forking(2)": 2}
@@ -199,7 +202,7 @@ def test_a_sleeping_handler_is_reported_and_left(strategy: str) -> None:
         probe.children()
         probe.tell("server_close")
         probe.expect("server_close", error=None)
-        if strategy in FORKING:
+        if strategy in FORKS:
             probe.end_of_commands()
             probe.closed()
         else:
@@ -229,7 +232,7 @@ def test_a_second_ctrl_c_cuts_at_once(strategy: str, state: str) -> None:
         left = probe.expect("interrupted")
         assert left["children"] == []
         # A thread that sleeps cannot be cut: it is abandoned, with its connection.
-        abandoned = int(state == "asleep" and strategy not in FORKING)
+        abandoned = int(state == "asleep" and strategy not in FORKS)
         assert (left["fds"], left["threads"]) == (abandoned, abandoned), probe.log()
         assert all(map(is_gone, below))
         assert probe.process.wait(probe.patience) == 0

@@ -1,13 +1,14 @@
-"""`Forking` with spare children: forked ahead, one for each connection, and gone with the server."""
+"""`Forking` with spare children: one for each connection, and gone with the server."""
 
 from __future__ import annotations
 
-import os
+import contextlib
 import signal
 import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -51,10 +52,9 @@ def sockets(process: psutil.Process) -> set[str]:
     """What identifies the sockets that a process has open."""
     found = set()
     for entry in Path(f"/proc/{process.pid}/fd").iterdir():
-        target = os.readlink(entry)
-        if target.startswith("socket:"):
-            found.add(target)
-    return found
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found.add(str(entry.readlink()))
+    return {each for each in found if each.startswith("socket:")}
 
 
 def is_waiting(process: psutil.Process) -> bool:
@@ -79,17 +79,17 @@ def test_a_connection_is_handled_by_a_child_that_was_forked_before() -> None:
 
 
 def test_those_that_were_taken_are_replaced() -> None:
+    seen: set[int] = set()
     with probing("Forking(4, spare=2)") as probe:
-        seen: set[int] = set()
         for _ in range(3):
-            ahead = pids(spares(probe, 2))
-            assert not ahead & seen
+            ahead = spares(probe, 2)
+            assert not pids(ahead) & seen
             clients = probe.clients(2)
-            assert {int(client.ask("pid") or 0) for client in clients} == ahead
-            seen |= ahead
+            assert {int(client.ask("pid") or 0) for client in clients} == pids(ahead)
+            seen |= pids(ahead)
             for client in clients:
                 client.close()
-            assert wait_until(lambda: not pids(probe.children()) & seen)
+            assert all(wait_until(partial(is_gone, each)) for each in ahead)
         probe.stop()
 
 
