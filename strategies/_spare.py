@@ -57,6 +57,7 @@ class Spare:
 
     Attributes:
         pid: the child's process identifier; 0 before it is forked.
+        started: when the child was forked, in seconds of `time.monotonic`.
         status: with which the child has ended; 0 while it has not.
         on_start: see `Spares.give`; None while it waits.
         on_exit: see `Spares.give`; None while it waits.
@@ -67,6 +68,7 @@ class Spare:
 
     def __init__(self) -> None:
         self.pid = self.status = 0
+        self.started = 0.0
         self.on_start: Callable[[int], None] | None = None
         self.on_exit: OnExit | None = None
         self._sender, self._receiver = socket.socketpair()

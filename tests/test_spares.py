@@ -155,19 +155,25 @@ def _handle(_: object, request: socket.socket, __: object) -> int:
         return 0
 
 
-def test_half_of_them_are_taken_before_others_are_forked(
-    pair: tuple[socket.socket, socket.socket],
+def test_the_child_that_has_got_a_connection_is_left_alone_for_a_moment(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Waiting(4) as waiting:
-        assert waiting.wait() == 0.0
-        assert len(waiting.children.pids()) == 4
+    now = [1000.0]
+    monkeypatch.setattr(_spares.time, "monotonic", lambda: now[0])
+    with Waiting(2) as waiting:
+        assert waiting.wait() == waiting.wait() == 0.0
+        assert waiting.wait() is None
         first = set(waiting.children.pids())
-        assert waiting.wait() is None
+        assert len(first) == 2
         waiting.spares.give(pair[0], "", lambda _: None, lambda pid, status: None)
-        assert waiting.wait() is None
-        waiting.spares.give(pair[0], "", lambda _: None, lambda pid, status: None)
+        pause = waiting.wait()
+        assert pause is not None
+        assert 0.0 < pause < 0.01
+        assert set(waiting.children.pids()) <= first
+        now[0] += pause
         assert waiting.wait() == 0.0
-        assert len(set(waiting.children.pids()) - first) == 2
+        assert len(set(waiting.children.pids()) - first) == 1
+        monkeypatch.undo()
 
 
 def test_none_is_forked_where_a_connection_waits() -> None:
@@ -222,6 +228,7 @@ def test_a_fork_that_fails_is_tried_again_after_a_growing_pause(
         waiting.wait()
         assert waiting.spares.give(pair[0], "", lambda _: None, lambda pid, status: None)
         monkeypatch.setattr(os, "fork", refuse)
+        now[0] += 1.0
         assert list(pauses(1)) == [0.1]
         assert len(caplog.records) == 2
         monkeypatch.undo()
