@@ -257,7 +257,8 @@ def _wait(duty: Duty, spare: Spare) -> int:
     status = duty.handle(duty.server, *connection)
     # The system likes to run the child, and the peer if it is on this machine, where the parent
     # runs: who is woken there would wait for this exit, which takes longer than all else here.
-    os.sched_yield()
+    if hasattr(os, "sched_yield"):
+        os.sched_yield()
     return status
 
 
