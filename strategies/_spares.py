@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import threading
@@ -12,40 +11,15 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
-
-from serverstrategy.strategy import Server
+from typing import Any
 
 from ._children import Children
 from ._deferral import Deferral
-from ._spare import OnExit, Spare, pack
+from ._growing_pause import GrowingPause
+from ._spare import Duty, OnExit, Spare, pack, wait
 
-_logger = logging.getLogger("serverstrategy")
-
-# How long none is forked after one could not be, or has died, in seconds: twice as long each time.
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
-
-
-class Duty(NamedTuple):
-    """What the spare children of a strategy are for.
-
-    Attributes:
-        server: whose connections they take.
-        handle: called in a child with the server, a request and its client's address; returns the
-            exit status.
-        is_urgent: whether a connection waits that can be accepted, which is to come first.
-        on_end: called when a child has ended that had no connection.
-    """
-
-    server: Server
-    handle: Callable[[Server, Any, Any], int]
-    is_urgent: Callable[[], bool]
-    on_end: Callable[[], None]
-
-
-# How long a child that has got its connection is left alone before the next fork, in seconds. (With
-# 250 connections a second, without it: twice the median, three times the 99th percentile.)
+# How long a child that has got its connection is left alone before the next fork, in seconds: as
+# long as a short handler takes, and less than the gap between some hundred connections a second.
 _MOMENT = 0.001
 
 # Those of every strategy in this process. A forked child must hold no end of them: while somebody
@@ -80,14 +54,14 @@ class Spares:
         self._duty: Duty | None = None  # while somebody accepts
         self._thread = 0
         self._is_due = False
-        self._pause = self._not_before = self._failed = 0.0
+        self._pause = GrowingPause()
         _all.add(weakref.ref(self, _all.discard))
 
     def begin(self, duty: Duty) -> None:
         """Have the calling thread, which is to accept, fork when it waits."""
         self._duty = duty
         self._thread = threading.get_ident()
-        self._pause = self._not_before = self._failed = 0.0
+        self._pause = GrowingPause()
 
     def end(self) -> None:
         """End those that wait, at once. May be called again."""
@@ -143,9 +117,8 @@ class Spares:
             on_start(spare.pid)
         finally:
             deferral.end()
-        if spare.started > self._failed:
-            self._pause = 0.0  # all is well again
-        self._not_before = max(self._not_before, time.monotonic() + _MOMENT)
+        self._pause.note_success(spare.started)
+        self._pause.at_least(_MOMENT)
         return True
 
     def fileno(self) -> int:
@@ -159,13 +132,13 @@ class Spares:
         if threading.get_ident() != self._thread or not self._is_missing():
             return None
         self._is_due = True
-        return max(0.0, self._not_before - time.monotonic())
+        return self._pause.remaining()
 
     def check(self) -> None:
         """Fork one that is missing, if this is after a wait, and no connection has come."""
         is_due, self._is_due = self._is_due, False
         duty = self._duty
-        if duty is None or not is_due or time.monotonic() < self._not_before:
+        if duty is None or not is_due or self._pause.remaining():
             return
         if duty.is_urgent() and not self._left:
             return
@@ -176,7 +149,7 @@ class Spares:
         try:
             self._fork(duty)
         except OSError as error:
-            self._postpone("no spare child could be started: %s", error)
+            self._pause.note_failure("no spare child could be started: %s", error)
 
     def forget(self) -> None:
         """Give back what this process has of them, a forked one: they are its parent's."""
@@ -197,7 +170,7 @@ class Spares:
         self._newborn = spare = self._left[0] if self._left else Spare()
         try:
             self._children.fork(
-                partial(_wait, duty, spare),
+                partial(wait, duty, spare),
                 partial(self._start, spare),
                 partial(self._end, duty, spare),
             )
@@ -221,7 +194,7 @@ class Spares:
         spare.status = status
         if spare in self._waiting:
             how = f"was ended by signal {-status}" if status < 0 else f"exited with {status}"
-            self._postpone("spare child %d %s: replacing it", pid, how)
+            self._pause.note_failure("spare child %d %s: replacing it", pid, how)
             self._waiting.remove(spare)
         if self._duty is not None and spare in self._given and not spare.is_taken():
             if spare not in self._left:
@@ -239,27 +212,6 @@ class Spares:
         for spares in (self._given, self._left):
             if spare in spares:
                 spares.remove(spare)
-
-    def _postpone(self, message: str, *arguments: object) -> None:
-        if not self._pause:
-            _logger.warning(message, *arguments)
-        self._failed = now = time.monotonic()
-        if now >= self._not_before:
-            self._pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * self._pause))
-            self._not_before = now + self._pause
-
-
-def _wait(duty: Duty, spare: Spare) -> int:
-    duty.server.become_child()
-    connection = spare.receive()
-    if connection is None:
-        return 0
-    status = duty.handle(duty.server, *connection)
-    # The system likes to run the child, and the peer if it is on this machine, where the parent
-    # runs: who is woken there would wait for this exit, which takes longer than all else here.
-    if hasattr(os, "sched_yield"):
-        os.sched_yield()
-    return status
 
 
 def _forget_siblings() -> None:

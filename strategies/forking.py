@@ -15,7 +15,8 @@ from serverstrategy.strategy import Server, Strategy
 from ._arguments import at_least, why_no_fork
 from ._child import join_threads
 from ._children import Children
-from ._spares import Duty, Spares
+from ._spare import Duty
+from ._spares import Spares
 
 _logger = logging.getLogger("serverstrategy")
 

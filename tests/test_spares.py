@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from serverstrategy.strategies import _spares
+from serverstrategy.strategies import _growing_pause
 from serverstrategy.strategies._children import Children
-from serverstrategy.strategies._spare import Spare, pack
-from serverstrategy.strategies._spares import Duty, Spares
+from serverstrategy.strategies._spare import Duty, Spare, pack
+from serverstrategy.strategies._spares import Spares
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_the_child_that_has_got_a_connection_is_left_alone_for_a_moment(
     pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr(_spares.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(_growing_pause.time, "monotonic", lambda: now[0])
     with Waiting(2) as waiting:
         assert waiting.wait() == waiting.wait() == 0.0
         assert waiting.wait() is None
@@ -203,7 +203,7 @@ def test_a_fork_that_fails_is_tried_again_after_a_growing_pause(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr(_spares.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(_growing_pause.time, "monotonic", lambda: now[0])
 
     def pauses(number: int) -> Iterator[float]:
         for _ in range(number):
