@@ -48,11 +48,6 @@ class Duty(NamedTuple):
     on_end: Callable[[], None]
 
 
-# How long a child that has got its connection is left alone before the next fork, in seconds. (With
-# 250 connections a second, without it: twice the median, three times the 99th percentile.)
-_MOMENT = 0.001
-
-
 def pack(request: Any, client_address: Any) -> bytes | None:
     """What a child needs besides the descriptor; None if the connection cannot be sent.
 
