@@ -25,6 +25,7 @@ class Connection:
         is_begun: whether a handler has it.
         thread: the identifier of the thread that has it: of that which accepted it, until the
             strategy has it, and of that which runs its handler; None in between.
+        has_failed: whether an error was reported for it.
         child: the process identifier of the child that handles it; None if this process does.
         part: the register of those that were accepted for the same strategy.
         hook_wait: goes on while the server's hooks have it, until the strategy has; None: nothing.
@@ -33,6 +34,7 @@ class Connection:
     __slots__ = (
         "child",
         "client_address",
+        "has_failed",
         "hook_wait",
         "is_begun",
         "is_taken",
@@ -49,6 +51,7 @@ class Connection:
         self.started = time.monotonic()
         self.is_taken = False
         self.is_begun = False
+        self.has_failed = False
         self.thread: int | None = None
         self.child: int | None = None
         self.hook_wait: HookWait | None = None

@@ -18,6 +18,16 @@ class Wakeable(Protocol):
         """Go on. From any thread; never blocks, never raises."""
 
 
+class Observer(Protocol):
+    """What is told of each connection that begins or ends, in the thread where it does."""
+
+    def began(self, connection: Connection) -> None:
+        """`connection` has been entered."""
+
+    def ended(self, connection: Connection) -> None:
+        """`connection` has been struck off."""
+
+
 class InFlight:
     """The connections of one server, in this process, from hand-over to close.
 
@@ -39,6 +49,7 @@ class InFlight:
             self._lock = threading.RLock()
             self._changed = threading.Condition(self._lock)
             self._parked: deque[Wakeable] = deque()
+            self._observer: Observer | None = None
         else:
             self._lock, self._changed, self._parked = whole._lock, whole._changed, whole._parked
         self._waiting = 0
@@ -55,6 +66,16 @@ class InFlight:
     def __contains__(self, request: object) -> bool:
         return id(request) in self._connections
 
+    def observe(self, observer: Observer) -> None:
+        """Have `observer` told of each connection of the server from now on."""
+        self._whole._observer = observer
+
+    def oldest(self) -> Connection | None:
+        """The one that was accepted first; None if there is none."""
+        for connection in self:
+            return connection
+        return None
+
     def enter_in(self, part: InFlight) -> None:
         """Enter the connections that come from now on in `part` as well. Takes no lock."""
         self._whole._newest = part
@@ -65,6 +86,8 @@ class InFlight:
         part = whole._newest
         connection = Connection(request, client_address, part)
         whole._connections[id(request)] = part._connections[id(request)] = connection
+        if whole._observer is not None:
+            whole._observer.began(connection)
         return connection
 
     def take(self, request: Any, client_address: Any) -> Connection:
@@ -102,6 +125,12 @@ class InFlight:
                 connection.client_address = client_address
             self.poke()
 
+    def fail(self, request: Any) -> None:
+        """Note that the handler of the connection has failed, or a hook has."""
+        connection = self._find(request)
+        if connection is not None:
+            connection.has_failed = True
+
     def is_begun(self, request: Any) -> bool:
         """Whether a handler has the connection: whoever runs that handler closes it."""
         connection = self._find(request)
@@ -119,6 +148,8 @@ class InFlight:
         connection = whole._connections.pop(id(request), None)
         if connection is not None:
             connection.part._connections.pop(id(request), None)
+            if whole._observer is not None:
+                whole._observer.ended(connection)
             if self._parked:
                 self.pass_on()
             if whole._waiting:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from . import listener, ownership
@@ -109,10 +110,12 @@ class Services(Handling):
         if state.listener.accepts(getattr(self, "socket", None)):
             listener.close(self)
 
-    def become_worker(self, stop: StopSignal) -> None:
+    def become_worker(
+        self, stop: StopSignal, on_accepting: Callable[[], None] | None = None
+    ) -> None:
         """See `Server.become_worker`."""
         stop.leave_siblings()
-        self._serverstrategy.become_worker(stop)
+        self._serverstrategy.become_worker(stop, on_accepting)
         listener.share(self)
 
     def drain_or_cut(self, strategy: Strategy | Succession, timeout: float | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .accepting import AcceptingServer
@@ -24,6 +24,7 @@ class Serving:
             nobody is.
         signal: what stops it; None while there is nothing to stop.
         poll_interval: the argument of `serve_forever`, in seconds.
+        on_accepting: called whenever connections are accepted from then on; None: nobody is told.
     """
 
     def __init__(
@@ -31,10 +32,12 @@ class Serving:
         in_flight: InFlight,
         signal: StopSignal | None = None,
         poll_interval: float | None = None,
+        on_accepting: Callable[[], None] | None = None,
     ) -> None:
         self.thread: int | None = None
         self.signal = signal
         self.poll_interval = poll_interval
+        self.on_accepting = on_accepting
         self._in_flight = in_flight
         # The system's thread, which greenlets share.
         self._native_thread: int | None = None
@@ -116,6 +119,8 @@ class Serving:
     def mark(self) -> None:
         """Note that connections are being accepted. Who waits for it hears of it by `poke`."""
         self._is_accepting = True
+        if self.on_accepting is not None:
+            self.on_accepting()
 
     def unmark(self) -> None:
         """Note that connections wait in the backlog until the next `mark`."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from .in_flight import InFlight
     from .stop_signal import StopSignal
@@ -128,10 +129,16 @@ class Server(Protocol):
         on it, as that of a datagram does.
         """
 
-    def become_worker(self, stop: StopSignal) -> None:
+    def become_worker(
+        self, stop: StopSignal, on_accepting: Callable[[], None] | None = None
+    ) -> None:
         """Turn this copy of the server into that of a forked worker, which accepts until `stop`.
 
         Keeps the listener, and forgets what the parent has in flight.
+
+        Args:
+            stop: the part of the stop signal that is this worker's.
+            on_accepting: called when connections are accepted from then on, maybe again later.
         """
 
     def cut_in_flight(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 
 def at_least(minimum: int, value: object, name: str, *, or_none: bool = False) -> None:
@@ -19,6 +20,22 @@ def at_least(minimum: int, value: object, name: str, *, or_none: bool = False) -
         raise TypeError(f"{name} must be {wanted}, not {value!r}")
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, not {value}")
+
+
+def seconds(value: float | None, name: str, *, or_none: bool = False) -> Any:
+    """Check a time, and return it.
+
+    Raises:
+        TypeError: `value` is no number.
+        ValueError: it is not more than 0.
+    """
+    if value is None and or_none:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+    if not value > 0:
+        raise ValueError(f"{name} must be more than 0 seconds, not {value!r}")
+    return value
 
 
 def why_no_fork(name: str) -> str | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 from serverstrategy.ownership import check_strategy, nest
@@ -12,21 +11,19 @@ from serverstrategy.stop_signal import StopSignal
 from serverstrategy.strategy import Server, Strategy
 from serverstrategy.waiter import Waiter
 
-from ._arguments import at_least, cpu_count, why_no_fork
+from ._arguments import at_least, cpu_count, seconds, why_no_fork
 from ._children import Children
-from ._worker import work
+from ._scoreboard import Scoreboard
+from ._supervisor import Supervisor
+from .sizing import Sizing, as_sizing
 from .synchronous import Synchronous
+from .worker import Worker
 
 _logger = logging.getLogger("serverstrategy")
 
-# A worker that ends this young, in seconds, has not served: its place waits before it is filled
-# again, twice as long each time, so that a worker that cannot start does not become a fork bomb.
-_YOUNG = 1.0
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
-
-# What a worker may need to exit after it was told to cut what is left, in seconds.
-_CUT_TIME = 1.0
+# How many workers there is room for at least, so that there may be more of them later.
+_ROOM = 256
+_ROOM_INSIDE = 16
 
 
 class Prefork(Strategy):
@@ -37,29 +34,114 @@ class Prefork(Strategy):
     workers: it handles in this process, in the way of `inner`.
 
     Args:
-        workers: how many processes. By default the number of processors.
+        workers: how many processes, or a `Sizing`, such as `Adaptive`, that decides it. By default
+            the number of processors. Can be assigned while the server serves.
         inner: the strategy that each worker runs. By default `Synchronous()`.
+        max_requests: a worker that has accepted about so many connections is replaced; None: never
+            for that. Its successor is up before it stops.
+        max_requests_jitter: how many more than that, at most, by lot for each worker.
+        max_memory: a worker that has more bytes of resident memory after a connection than these
+            is replaced in the same way. Memory that workers share counts for each.
+        timeout: a worker of which a connection, or the start, takes longer than these seconds is
+            ended and replaced; None: none is. See `docs/operating-prefork.md`.
+        max_restarts: how many workers may die within a second of their start, during
+            `restart_window`; one more, and `serve_forever` raises. None: any number.
+        restart_window: for how many seconds such a death counts.
+        reload_step: how many workers are replaced at the same time.
+        on_worker_start: called in each worker, before it accepts. What it raises ends the worker.
+        on_worker_exit: called in the parent with a worker that has ended and its exit status,
+            negative: the number of a signal. What it raises is logged.
+        on_worker_timeout: called in the parent with a worker that is to be ended because of
+            `timeout`. What it raises is logged.
 
     Raises:
-        TypeError, ValueError: `workers` is no int of at least 1; `inner` is no strategy, or one
-            that cannot work in a worker.
+        TypeError, ValueError: a count is no int, or too small; `inner` is no strategy; a hook
+            cannot be called.
     """
 
     multiprocess = True
 
-    def __init__(self, workers: int | None = None, inner: Strategy | None = None) -> None:
-        at_least(1, workers, "workers", or_none=True)
-        self.workers = cpu_count() if workers is None else workers
-        self.inner = _check_inner(Synchronous() if inner is None else inner)
+    def __init__(
+        self,
+        workers: int | Sizing | None = None,
+        inner: Strategy | None = None,
+        *,
+        max_requests: int | None = None,
+        max_requests_jitter: int = 0,
+        max_memory: int | None = None,
+        timeout: float | None = None,
+        max_restarts: int | None = 10,
+        restart_window: float = 60.0,
+        reload_step: int = 1,
+        on_worker_start: Callable[[Worker], object] | None = None,
+        on_worker_exit: Callable[[Worker, int], object] | None = None,
+        on_worker_timeout: Callable[[Worker], object] | None = None,
+    ) -> None:
+        at_least(1, workers if isinstance(workers, int) else None, "workers", or_none=True)
+        at_least(1, max_requests, "max_requests", or_none=True)
+        at_least(0, max_requests_jitter, "max_requests_jitter")
+        at_least(1, max_memory, "max_memory", or_none=True)
+        at_least(0, max_restarts, "max_restarts", or_none=True)
+        at_least(1, reload_step, "reload_step")
+        self.timeout = seconds(timeout, "timeout", or_none=True)
+        self.restart_window = seconds(restart_window, "restart_window")
+        for hook in (on_worker_start, on_worker_exit, on_worker_timeout):
+            if hook is not None and not callable(hook):
+                raise TypeError(f"a hook must be a function, not {hook!r}")
+        self._workers = cpu_count() if workers is None else workers
+        self.sizing: Sizing = as_sizing(self._workers)
+        self.inner = check_strategy(Synchronous() if inner is None else inner)
+        self.max_requests = max_requests
+        self.max_requests_jitter = max_requests_jitter
+        self.max_memory = max_memory
+        self.max_restarts = max_restarts
+        self.reload_step = reload_step
+        self.on_worker_start = on_worker_start
+        self.on_worker_exit = on_worker_exit
+        self.on_worker_timeout = on_worker_timeout
         self._children = Children()
-        # By the worker's pid: those that accept, and those that were told to stop.
-        self._signals: dict[int, StopSignal] = {}
-        self._retired: dict[int, StopSignal] = {}
-        self._pause = 0.0
-        self._not_before = 0.0
+        self._supervisor: Supervisor | None = None
+        self._board: Scoreboard | None = None
+        self._outer_board: Scoreboard | None = None
+        self._waiter: Waiter | None = None
         self._is_worker = False
         self._said = False
-        self._all_drained = True
+
+    @property
+    def workers(self) -> int | Sizing:
+        """How many workers there are to be, or what decides it.
+
+        Can be assigned, also while the server serves, and in a signal handler.
+
+        Raises:
+            TypeError, ValueError: it is neither an int of at least 1 nor a `Sizing`, or more than
+                the scoreboard has room for.
+        """
+        return self._workers
+
+    @workers.setter
+    def workers(self, workers: int | Sizing) -> None:
+        sizing = as_sizing(workers)
+        board = self._board
+        if board is not None and sizing.most > board.capacity:
+            raise ValueError(
+                f"there is room for {board.capacity} workers until serve_forever() is called "
+                f"again, not for {sizing.most}"
+            )
+        self._workers, self.sizing = workers, sizing
+        if self._supervisor is not None:
+            self._supervisor.size_changed()
+        self._ring()
+
+    def reload(self) -> None:
+        """Have each worker replaced by a new one, which is up before the old one stops accepting.
+
+        Returns at once. From any thread, signal handler or worker of this server. Without effect
+        while nobody serves.
+        """
+        if self._board is not None:
+            self._board.next_generation()
+            self._ring()
 
     @property
     def multithread(self) -> bool:  # type: ignore[override]
@@ -77,34 +159,25 @@ class Prefork(Strategy):
         return why_no_fork("Prefork") or self.inner.unsupported
 
     def serve(self, server: Server, stop: StopSignal) -> None:
-        """Start the workers, and replace those that die, until `stop`.
+        """Start the workers, and keep as many as there are to be, until `stop`.
 
         Raises:
             OSError: no file descriptor is left to begin with.
+            WorkerStartError: the first workers fail.
+            CrashLoopError: too many die young.
         """
         # Threads that `handle_request` may have started do not survive a fork.
         self.inner.drain(server, server.grace_period)
-        waiter = Waiter()
+        board = self._board = self._outer_board or Scoreboard(self._capacities())
+        supervisor = self._supervisor = Supervisor(self, self._children, server, stop, board)
+        waiter = self._waiter = Waiter()
         try:
             with waiter:
-                self._supervise(server, stop, waiter)
+                supervisor.run(waiter)
         finally:
+            self._waiter = None
             waiter.close()
-            self._retired |= self._signals
-            self._signals = {}
-            for signal in self._retired.values():
-                signal.set()
-
-    def _supervise(self, server: Server, stop: StopSignal, waiter: Waiter) -> None:
-        self._all_drained = True
-        self._pause = self._not_before = 0.0
-        for fd in stop.filenos():
-            waiter.watch(fd)
-        while not stop.is_set():
-            due = self._fill(server, stop, waiter)
-            if self._signals:
-                server.mark_serving()
-            server.wait_with_watched(waiter, due)
+            supervisor.stop_all()
 
     def ready(self, server: Server) -> bool:
         """Whether `inner` has room."""
@@ -121,100 +194,24 @@ class Prefork(Strategy):
 
     def drain(self, server: Server, timeout: float | None) -> bool:
         """Wait for the workers, and end those that take longer than `timeout` seconds."""
-        ended = False
-        try:
-            ended = self._children.wait(timeout)
-        finally:
-            if not ended:
-                self._cut()
-        self._children.close()
-        ended = ended and self._all_drained
-        self._all_drained = True  # it has been said, and who asks once more asks what is left
+        supervisor = self._supervisor
+        ended = supervisor is None or supervisor.drain(timeout)
         return self.inner.drain(server, timeout) and ended
 
-    def _fill(self, server: Server, stop: StopSignal, waiter: Waiter) -> float | None:
-        """Start the workers that are missing.
-
-        Returns:
-            Seconds after which to try again; None if all are there.
-        """
-        while len(self._signals) < self.workers and not stop.is_set():
-            due = self._not_before - time.monotonic()
-            if due > 0.0:
-                return due
-            try:
-                self._start(server, stop, waiter)
-            except OSError as error:
-                _logger.warning("no worker could be started: %s", error)
-                self._postpone()
-        return None
-
-    def _start(self, server: Server, stop: StopSignal, waiter: Waiter) -> None:
-        signal = stop.child()
-
-        def note(pid: int) -> None:
-            self._signals[pid] = signal
-            server.add_watched(self._children)
-
-        try:
-            self._children.fork(
-                partial(self._work, server, signal, waiter),
-                note,
-                partial(self._end, server, stop, signal, time.monotonic()),
-            )
-        except OSError:
-            signal.close()
-            raise
-
-    def _work(self, server: Server, signal: StopSignal, waiter: Waiter) -> int:
-        waiter.close()
+    def become_worker(self, board: Scoreboard | None) -> None:
+        """Be the copy of a worker, in which a `Prefork` inside uses `board`."""
         self._is_worker = True
-        return work(server, signal, self.inner)
+        for part in nest(self.inner):
+            if isinstance(part, Prefork):
+                part._outer_board = board
 
-    def _end(
-        self,
-        server: Server,
-        stop: StopSignal,
-        signal: StopSignal,
-        started: float,
-        pid: int,
-        status: int,
-    ) -> None:
-        if not self._children.pids():
-            server.remove_watched(self._children)
-        signal.close()
-        self._signals.pop(pid, None)
-        self._retired.pop(pid, None)
-        if stop.is_set():
-            self._all_drained = self._all_drained and status == 0
-            return
-        how = f"was ended by signal {-status}" if status < 0 else f"exited with {status}"
-        _logger.warning("worker %d %s: replacing it", pid, how)
-        if time.monotonic() - started < _YOUNG:
-            self._postpone()
-        else:
-            self._pause = 0.0
+    def _capacities(self) -> tuple[int, ...]:
+        """How many workers there may be, and how many in each `Prefork` inside, and so on."""
+        inside = [part for part in nest(self.inner) if isinstance(part, Prefork)]
+        most = [part.sizing.most for part in inside]
+        return (max(_ROOM, 2 * self.sizing.most), *(2 * each + _ROOM_INSIDE for each in most))
 
-    def _postpone(self) -> None:
-        self._pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * self._pause))
-        self._not_before = time.monotonic() + self._pause
-
-    def _cut(self) -> None:
-        """Have the workers that are left cut what they have in flight; kill who does not exit."""
-        for signal in (*self._signals.values(), *self._retired.values()):
-            signal.cut()
-        if not self._children.wait(_CUT_TIME):
-            for pid in self._children.pids():
-                _logger.warning("closing: killed worker %d", pid)
-            self._children.kill()
-            self._children.wait(None)
-
-
-def _check_inner(inner: Strategy) -> Strategy:
-    check_strategy(inner)
-    if any(isinstance(part, Prefork) for part in nest(inner)):
-        raise ValueError(
-            "Prefork inside Prefork cannot work: a worker accepts for itself, and a Prefork has "
-            "others accept; give the outer one more workers"
-        )
-    return inner
+    def _ring(self) -> None:
+        waiter = self._waiter
+        if waiter is not None:
+            waiter.wake()

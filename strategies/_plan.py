@@ -1,0 +1,36 @@
+"""What a supervisor is told to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from serverstrategy.strategy import Strategy
+
+from ._scoreboard import Scoreboard
+from .sizing import Sizing
+from .worker import Worker
+
+
+class Plan(Protocol):
+    """What is wanted of the workers: the arguments of `Prefork`, which see."""
+
+    inner: Strategy
+    max_requests: int | None
+    max_requests_jitter: int
+    max_memory: int | None
+    timeout: float | None
+    max_restarts: int | None
+    restart_window: float
+    reload_step: int
+    on_worker_start: Callable[[Worker], object] | None
+    on_worker_exit: Callable[[Worker, int], object] | None
+    on_worker_timeout: Callable[[Worker], object] | None
+
+    @property
+    def sizing(self) -> Sizing:
+        """How many workers there are to be."""
+        raise NotImplementedError
+
+    def become_worker(self, board: Scoreboard | None) -> None:
+        """Be the copy of a worker. A `Prefork` inside is to use `board`."""
