@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .connection import Connection
     from .in_flight import InFlight
     from .server import TCPServer, UDPServer, UnixDatagramServer, UnixStreamServer
+    from .server_status import status
     from .stop_signal import StopSignal
     from .strategy import Server, Strategy
     from .stream_handler import StreamRequestHandler
@@ -38,6 +39,7 @@ else:
         "UnixDatagramServer": ".server",
         "UnixStreamServer": ".server",
         "adopt": ".adoption",
+        "status": ".server_status",
         "with_strategy": ".adoption",
     }
 
@@ -68,5 +70,6 @@ __all__ = [
     "UnixDatagramServer",
     "UnixStreamServer",
     "adopt",
+    "status",
     "with_strategy",
 ]

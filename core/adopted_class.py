@@ -11,13 +11,14 @@ from .generation import CUT_TIME
 from .handling import Handling
 from .overriding import replaced_methods
 from .servable import Servable
+from .server_status import StatusMethod
 from .service_actions import ServiceActions
 from .strategy import Strategy
 
 # The grace period, in seconds, of a class that says that its threads need not be waited for.
 _SHORT_GRACE = 1.0
 
-_OURS = [cls for cls in Servable.__mro__ if cls is not object]
+_OURS = [cls for cls in Servable.__mro__ if cls not in (StatusMethod, object)]
 
 # What a class may have without harm: names of the standard library's, and two that are settings.
 _FREE = {name for cls in (standard.UDPServer, *standard.MIX_INS) for name in dir(cls)}
@@ -153,11 +154,11 @@ def place(order: list[type]) -> list[type]:
     shadowed, it still shadows, and `super()` of the last class before ours finds ours.
 
     A mix-in stays as far as it tells the truth, and is added at the end, where its methods are
-    not found, if its absence would be untrue.
+    not found, if its absence would be untrue. After it comes `StatusMethod`, which hides nothing.
     """
     truth = next((vars(cls)[_TRUE_MIX_INS] for cls in order if _TRUE_MIX_INS in vars(cls)), None)
     # A class that is built on our own TCPServer has these already.
-    ours = [*_OURS] if standard.BaseServer in order else []
+    ours, last = ([*_OURS], [StatusMethod]) if standard.BaseServer in order else ([], [])
     if standard.UDPServer in order:
         ours.insert(0, DatagramHooks)
     placed: list[type] = []
@@ -171,10 +172,10 @@ def place(order: list[type]) -> list[type]:
         elif cls in standard.SERVERS and not issubclass(cls, tuple(standard.MIX_INS)):
             placed += [each for each in ours if each not in placed]
             placed.append(cls)
-        elif cls is not MixInStandIn and cls not in ours:
+        elif cls is not MixInStandIn and cls not in (*ours, *last):
             placed.append(cls)
     added = [cls for cls in truth or () if cls not in placed]
-    return [*placed[:-1], *added, placed[-1]]
+    return [*placed[:-1], *added, *last, placed[-1]]
 
 
 def check_names(cls: type, names: Iterable[str]) -> None:

@@ -69,6 +69,15 @@ class Connection:
             by = f" in thread {self.thread}"
         return f"<connection from {self.client_address!r}{by}, {self.age:.3f} s>"
 
+    def status(self) -> dict[str, Any]:
+        """It as plain data: its peer, its age in seconds, its thread, its child."""
+        return {
+            "peer": plain_address(self.client_address),
+            "age": self.age,
+            "thread": self.thread,
+            "child": self.child,
+        }
+
     def cut(self) -> None:
         """End it from outside: its handler reads the end of file, or its child is killed."""
         if self.child is not None:
@@ -79,6 +88,13 @@ class Connection:
             # `get_request` returned is not quite a socket. The next one is to be cut all the same.
             with contextlib.suppress(Exception):
                 self.request.shutdown(socket.SHUT_RDWR)
+
+
+def plain_address(address: Any) -> Any:
+    """The address as JSON takes it: a tuple as a list; whatever JSON has no form for, as text."""
+    if isinstance(address, tuple | list):
+        return [plain_address(part) for part in address]
+    return address if isinstance(address, str | int | float | None) else repr(address)
 
 
 def without_resources(client_address: Any) -> Any:

@@ -8,11 +8,12 @@ import socket
 from . import listener
 from .active_children import ActiveChildren
 from .generation import CUT_TIME
+from .server_status import StatusMethod
 from .services import Services
 from .standard_flags import IsShutDown, ShutdownRequest
 
 
-class Servable(Services):
+class Servable(Services, StatusMethod):
     """The methods for the application, under the names of `socketserver.BaseServer`.
 
     Attributes:

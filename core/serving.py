@@ -126,6 +126,10 @@ class Serving:
         """Note that connections wait in the backlog until the next `mark`."""
         self._is_accepting = False
 
+    def is_accepting(self) -> bool:
+        """Whether connections are accepted."""
+        return self._is_accepting
+
     def wait_until_accepting(self, timeout: float | None) -> bool:
         """Block until connections are accepted, at most `timeout` seconds (None: for ever)."""
         return self._in_flight.wait_until(lambda: self._is_accepting, timeout)

@@ -130,6 +130,7 @@ class State:
         self.pid = os.getpid()
         self.serving.close_inherited()
         self.admission = threading.Lock()
+        self.accepted = self.left = 0
         self.in_flight = InFlight()
         self.succession.start_afresh(self.in_flight)
         self.serving = Serving(self.in_flight, stop, self.serving.poll_interval)

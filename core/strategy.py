@@ -210,6 +210,28 @@ class Strategy:
         """
         return server.in_flight.wait_for_none(timeout)
 
+    def status(self, server: Server) -> dict[str, Any]:
+        """What is it doing? As dicts, lists, texts, numbers and None, which `json.dumps` takes.
+
+        No question of the server's, but one of the application's, by `server.status()`: at any
+        time, from any thread or signal handler, so it takes no lock and never blocks. Whoever
+        overrides it adds to what this one returns.
+
+        Returns:
+            "strategy": the `repr`. "inner": the status of the strategy in the attribute `inner`, if
+            there is one; if not, this is the one that handles, and shows "connections": for each in
+            flight, "peer", "age" in seconds, "thread" (the identifier of the thread that has it;
+            None if it waits for one) and "child" (the process identifier of the child that has it;
+            None if this process does).
+        """
+        shown: dict[str, Any] = {"strategy": repr(self)}
+        inner = getattr(self, "inner", None)
+        if isinstance(inner, Strategy):
+            shown["inner"] = inner.status(server)
+        else:
+            shown["connections"] = [connection.status() for connection in server.in_flight]
+        return shown
+
     def __repr__(self) -> str:
         """The expression that builds it, as `serverstrategy.strategies.parse` reads it."""
         import inspect  # here, because it costs more to import than the rest of this package

@@ -50,6 +50,11 @@ class Crew:
         """Whether the threads are this process's: they do not survive a fork."""
         return self._pid == os.getpid()
 
+    def idents(self) -> set[int]:
+        """The identifiers of the threads. Takes no lock."""
+        threads = tuple(self._threads) if self.is_here() else ()
+        return {thread.ident for thread in threads if thread.ident is not None}
+
     def is_gone(self) -> bool:
         """Whether no thread is left."""
         return not self._threads

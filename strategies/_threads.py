@@ -44,6 +44,14 @@ class ThreadsStrategy(Strategy):
                     crew = self._crew = self.new_crew()
         crew.add((server, request, client_address))
 
+    def status(self, server: Server) -> dict[str, Any]:
+        """Add "threads", how many there are, of which "busy" have a connection, and "idle" none."""
+        shown = super().status(server)
+        crew = self._crew
+        idents = set() if crew is None else crew.idents()
+        busy = sum(each["thread"] in idents for each in shown["connections"])
+        return shown | {"threads": len(idents), "busy": busy, "idle": len(idents) - busy}
+
     def drain(self, server: Server, timeout: float | None) -> bool:
         """Let the threads finish their work, and end them."""
         deadline = None if timeout is None else time.monotonic() + timeout

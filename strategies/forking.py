@@ -124,6 +124,10 @@ class Forking(Strategy):
         remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
         return server.in_flight.wait_for_none(remaining)
 
+    def status(self, server: Server) -> dict[str, Any]:
+        """Add "children", how many there are."""
+        return super().status(server) | {"children": len(self._children.pids())}
+
     def _begin(self, server: Server, request: Any, client_address: Any, pid: int) -> None:
         if not self._is_serving:
             server.add_watched(self._children)

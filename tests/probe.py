@@ -128,6 +128,9 @@ class Commands(BaseRequestHandler):
             return f"{type(error).__name__}: {error}"
         return "assigned"
 
+    def do_status(self) -> str:
+        return json.dumps(self.server.status())
+
     def do_in_flight(self) -> int:
         return len(self.server.in_flight)
 
@@ -389,16 +392,17 @@ def obey(server: Any) -> None:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             method, *arguments = line.decode().split()
-            error = None
+            answer = error = None
             started = time.monotonic()
             try:
                 if method == "assign":
                     assign(server, " ".join(arguments))
                 else:
-                    getattr(server, method)(*map(float, arguments))
+                    answer = getattr(server, method)(*map(float, arguments))
             except Exception as exc:  # noqa: BLE001 - the test asks which
                 error = type(exc).__name__
-            tell(method, ms=1000 * (time.monotonic() - started), error=error)
+            ms = 1000 * (time.monotonic() - started)
+            tell(method, ms=ms, error=error, answer=answer)
 
 
 def what_is_left(fds: int, threads: int, own_child: int) -> dict[str, Any]:

@@ -357,6 +357,7 @@ def test_what_the_package_offers() -> None:
         "UnixDatagramServer",
         "UnixStreamServer",
         "adopt",
+        "status",
         "with_strategy",
     ]
 
