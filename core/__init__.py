@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .adoption import adopt, with_strategy
     from .base_server import BaseServer
     from .connection import Connection
+    from .drain_report import ConnectionFate, DrainReport
     from .in_flight import InFlight
     from .server import TCPServer, UDPServer, UnixDatagramServer, UnixStreamServer
     from .server_status import status
@@ -28,7 +29,9 @@ else:
         "BaseRequestHandler": _STANDARD,
         "BaseServer": ".base_server",
         "Connection": ".connection",
+        "ConnectionFate": ".drain_report",
         "DatagramRequestHandler": _STANDARD,
+        "DrainReport": ".drain_report",
         "InFlight": ".in_flight",
         "Server": ".strategy",
         "StopSignal": ".stop_signal",
@@ -59,7 +62,9 @@ __all__ = [
     "BaseRequestHandler",
     "BaseServer",
     "Connection",
+    "ConnectionFate",
     "DatagramRequestHandler",
+    "DrainReport",
     "InFlight",
     "Server",
     "StopSignal",

@@ -6,9 +6,12 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .connection import Connection
+
+if TYPE_CHECKING:
+    from .drain_record import DrainRecord
 
 
 class Wakeable(Protocol):
@@ -55,6 +58,7 @@ class InFlight:
         self._waiting = 0
         self._connections: dict[int, Connection] = {}
         self._newest: InFlight = self
+        self._record: DrainRecord | None = None
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -153,7 +157,23 @@ class InFlight:
             if self._parked:
                 self.pass_on()
             if whole._waiting:
+                if whole._record is not None:
+                    whole._record.note_end(connection)
                 self.poke()
+
+    def tell(self, record: DrainRecord | None) -> None:
+        """Tell `record` of what is cut and what ends from here on; None: nobody."""
+        whole = self._whole
+        with self._lock:
+            # It counts as one that waits, so that an end looks for it only if somebody does.
+            whole._waiting += (record is not None) - (whole._record is not None)
+            whole._record = record
+
+    def note_cut(self, request: Any) -> None:
+        """Note, for the `DrainReport`, that the connection is ended from outside."""
+        connection, record = self._find(request), self._whole._record
+        if connection is not None and record is not None:
+            record.note_cut(connection)
 
     def handled_by(self, thread: int) -> bool:
         """Whether the thread with the identifier `thread` is running a handler."""
@@ -221,6 +241,7 @@ class InFlight:
         """
         others = self.others()
         for connection in others:
+            self.note_cut(connection.request)
             connection.cut()
         return others
 

@@ -139,7 +139,7 @@ class Servable(Services, StatusMethod):
         An exception meanwhile, such as a second Ctrl-C, cuts at once. In a handler, it does not
         wait for that handler; the next call elsewhere does. May be called from any thread, more
         than once. A listener on which the handlers answer (that of a datagram server) is closed at
-        the end.
+        the end. `drain_report` tells then what became of each connection.
 
         In a child or a worker it asks the parent to stop serving, and closes the listener in this
         process, unless handlers answer on it. In any other process that was forked from the
@@ -166,5 +166,6 @@ class Servable(Services, StatusMethod):
             finally:
                 state.serving.close_spare()
                 if not in_a_handler:
+                    state.drain_record.end()
                     state.is_drained = True
                     state.succession.close(self)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from . import listener, ownership
+from .drain_report import ConnectionFate, DrainReport
 from .generation import CUT_TIME, cut_and_report, remaining, report_abandoned
 from .handling import Handling
 from .in_flight import InFlight
@@ -77,6 +78,19 @@ class Services(Handling):
         """The connections that this process handles."""
         return self._serverstrategy.in_flight
 
+    @property
+    def drain_report(self) -> DrainReport | None:
+        """What became of each connection that was in flight when `server_close` began to drain.
+
+        Of those of which it is known: while the drain lasts, some are missing, and so is that of a
+        handler which calls `server_close`, until the next call elsewhere. None before.
+        """
+        return self._serverstrategy.drain_record.report()
+
+    def note_fates(self, fates: Iterable[ConnectionFate]) -> None:
+        """See `Server.note_fates`."""
+        self._serverstrategy.drain_record.add(fates)
+
     def accept_until_stopped(self, stop: StopSignal, wait: Wait | None = None) -> None:
         """See `Server.accept_until_stopped`."""
         serving = self._serverstrategy.serving
@@ -121,6 +135,7 @@ class Services(Handling):
     def drain_or_cut(self, strategy: Strategy | Succession, timeout: float | None) -> bool:
         """See `Server.drain_or_cut`."""
         try:
+            self._serverstrategy.drain_record.begin()
             if self.__drain(strategy, timeout):
                 return True
         except BaseException:
@@ -145,6 +160,7 @@ class Services(Handling):
         state.serving.wait_until_listener_is_left(CUT_TIME if state.in_flight.is_here() else bound)
         if listener.accepts(getattr(self, "socket", None)):
             listener.close(self)
+        state.drain_record.begin()  # again: the last ones were accepted meanwhile
         return strategy.drain(self, remaining(deadline))  # type: ignore[arg-type]
 
     def __cut(self, strategy: Strategy | Succession) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import ownership
+from .drain_record import DrainRecord
 from .in_flight import InFlight
 from .listener import Listener, fileno
 from .nudge import Nudge
@@ -35,6 +36,7 @@ class State:
         accepted: how many connections were accepted.
         left: how often a connection was left in the backlog that may have been there.
         nudge: wakes all processes that share the listener; None while there is but one.
+        drain_record: what becomes of the connections when the server drains.
         is_closed: whether `server_close` was called.
         is_drained: whether it has returned.
         is_child: whether this is a child's or a worker's copy.
@@ -47,6 +49,7 @@ class State:
 
     def __init__(self, strategy: Strategy) -> None:
         self.in_flight = InFlight()
+        self.drain_record = DrainRecord(self.in_flight)
         self.succession = Succession(strategy, self.in_flight)
         self.shortage = Shortage()
         self.listener = Listener()
@@ -80,6 +83,7 @@ class State:
         """
         if self.is_drained and fileno(server) >= 0:
             ownership.claim(self.strategy, server)
+            self.drain_record = DrainRecord(self.in_flight)
             self.is_closed = self.is_drained = False
 
     def open_nudge(self) -> None:
@@ -132,6 +136,7 @@ class State:
         self.admission = threading.Lock()
         self.accepted = self.left = 0
         self.in_flight = InFlight()
+        self.drain_record = DrainRecord(self.in_flight)
         self.succession.start_afresh(self.in_flight)
         self.serving = Serving(self.in_flight, stop, self.serving.poll_interval)
 

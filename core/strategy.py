@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from .drain_report import ConnectionFate, DrainReport
     from .in_flight import InFlight
     from .stop_signal import StopSignal
     from .waiter import Wait, Waiter
@@ -153,6 +154,20 @@ class Server(Protocol):
             Whether everything ended by itself.
         """
         raise NotImplementedError
+
+    @property
+    def drain_report(self) -> DrainReport | None:
+        """What became of what this process had in flight when `drain_or_cut` began, so far.
+
+        None before.
+        """
+        raise NotImplementedError
+
+    def note_fates(self, fates: Iterable[ConnectionFate]) -> None:
+        """Add to the `drain_report` what became of connections that the strategy had elsewhere.
+
+        Those of its workers, say. To be called within `drain`; at any other time it does nothing.
+        """
 
 
 class Strategy:

@@ -137,6 +137,8 @@ class Forking(Strategy):
         self, server: Server, request: Any, client_address: Any, pid: int, status: int
     ) -> None:
         self._unwatch(server)
+        if status < 0:
+            server.in_flight.note_cut(request)
         server.end_child(request, client_address)
         if status < 0:
             _logger.error(

@@ -81,6 +81,12 @@ def milliseconds(function: Any) -> float:
     return 1000 * (time.monotonic() - started)
 
 
+def report(server: Any) -> Any:
+    """What became of the connections, as plain data."""
+    found = getattr(server, "drain_report", None)
+    return None if found is None else found.plain()
+
+
 def peer(address: Any) -> Any:
     """What tells one client from another: its port, or its path."""
     return address[1] if isinstance(address, tuple) else address
@@ -130,6 +136,9 @@ class Commands(BaseRequestHandler):
 
     def do_status(self) -> str:
         return json.dumps(self.server.status())
+
+    def do_report(self) -> str:
+        return json.dumps(report(self.server))
 
     def do_in_flight(self) -> int:
         return len(self.server.in_flight)
@@ -465,7 +474,8 @@ def main() -> None:
                 serve(server, options)
         tell("closing")
         took = milliseconds(server.server_close)
-        tell("closed", ms=took, **what_is_left(fds, threads, own_child))
+        left = what_is_left(fds, threads, own_child)
+        tell("closed", ms=took, report=report(server), **left)
         if own_child:
             tell("own_child", status=os.waitstatus_to_exitcode(os.waitpid(own_child, 0)[1]))
     except KeyboardInterrupt:
