@@ -273,6 +273,33 @@ def test_those_of_a_strategy_that_was_replaced_are_in_it() -> None:
     assert len(report) == 2
 
 
+class Slow(Server):
+    """Takes its time for an accept."""
+
+    accepting: threading.Event
+    go_on: threading.Event
+
+    def get_request(self) -> tuple[Any, Any]:
+        accepted = super().get_request()
+        self.accepting.set()
+        assert self.go_on.wait(PATIENCE)
+        return accepted
+
+
+def test_one_that_is_accepted_at_the_last_moment_is_in_it() -> None:
+    server = Slow(("127.0.0.1", 0), Reads, strategy=Threaded())
+    server.accepting, server.go_on = threading.Event(), threading.Event()
+    with server, connect(server.server_address, PATIENCE) as client:
+        assert server.accepting.wait(PATIENCE)
+        closing = threading.Thread(target=server.server_close)
+        closing.start()
+        assert wait_until(lambda: server.drain_report is not None)
+        server.go_on.set()
+        closing.join()
+        assert server.drain_report is not None
+        assert [each.peer for each in server.drain_report] == [client.getsockname()]
+
+
 def test_two_that_close_at_once_share_it() -> None:
     with build(Threaded()) as server, held(server) as client:
         closing = [threading.Thread(target=server.server_close) for _ in range(5)]
