@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+from typing import Literal, overload
 
 from . import listener
 from .active_children import ActiveChildren
+from .drain_report import DrainReport
 from .generation import CUT_TIME
 from .server_status import StatusMethod
 from .services import Services
@@ -60,7 +62,11 @@ class Servable(Services, StatusMethod):
             if entered:
                 state.serving.end()
 
-    def shutdown(self) -> None:
+    @overload
+    def shutdown(self) -> None: ...
+    @overload
+    def shutdown(self, *, drain: Literal[True]) -> DrainReport | None: ...
+    def shutdown(self, *, drain: bool = False) -> DrainReport | None:
         """Stop `serve_forever`, and wait until it has returned.
 
         Where the thread that accepts is busy with a handler (`Synchronous`), it waits no longer
@@ -71,6 +77,12 @@ class Servable(Services, StatusMethod):
         handler or the serving thread, which are not made to wait for themselves; from a child
         process, which asks its parent; before `serve_forever`, which then returns at once. The
         work that was begun goes on: `server_close` waits for it.
+
+        Args:
+            drain: whether to call `server_close` as well, which drains.
+
+        Returns:
+            The `drain_report`, if it is to drain; in a child or a worker, which cannot, None.
         """
         state = self._serverstrategy
         if state.serving.signal is None:  # nobody serves whom a forked process could ask
@@ -78,6 +90,10 @@ class Servable(Services, StatusMethod):
         state.serving.stop()
         if state.is_here():
             state.serving.wait_until_stopped()
+        if not drain:
+            return None
+        self.server_close()
+        return self.drain_report
 
     def wait_until_serving(self, timeout: float | None = None) -> bool:
         """Block until the server accepts connections, at most `timeout` seconds (None: for ever).

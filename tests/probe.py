@@ -314,6 +314,10 @@ def no_fork() -> int:
     raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
+def drain(server: Any) -> None:
+    tell("drained", report=server.shutdown(drain=True).plain())
+
+
 hoard: list[int] = []
 
 
@@ -443,6 +447,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
     signal.signal(signal.SIGUSR1, lambda *_: server.server_close())
     signal.signal(signal.SIGUSR2, hoard_or_release)
+    signal.signal(signal.SIGWINCH, lambda *_: drain(server))
     following = iter(options["next"])
     signal.signal(signal.SIGHUP, lambda *_: assign(server, next(following)))
     if options["beside"]:

@@ -322,6 +322,37 @@ def test_a_server_that_serves_anew_has_none_until_it_is_closed_again() -> None:
     assert server.drain_report == DrainReport()
 
 
+def test_shutdown_returns_it_if_it_is_to_drain() -> None:
+    with build(Threaded()) as server, held(server) as client:
+        report = server.shutdown(drain=True)
+        assert server.fileno() == -1
+        assert report is not None
+        assert report is server.drain_report
+        assert [each.peer for each in report.cut] == [client.getsockname()]
+        assert server.shutdown(drain=True) is report
+
+
+def test_shutdown_alone_drains_nothing() -> None:
+    with build(Threaded()) as server, held(server) as client:
+        server.shutdown()
+        assert server.drain_report is None
+        client.shutdown(1)
+        assert client.recv(1) == b""
+
+
+@pytest.mark.parametrize("strategy", ["Threaded()", "Forking()"])
+def test_shutdown_returns_it_in_a_signal_handler_too(strategy: str) -> None:
+    with probing(strategy, grace=0.0) as probe:
+        clients = hold(probe, 2)
+        probe.signal(signal.SIGWINCH)
+        for client in clients:
+            assert client.receive() is None
+        found = probe.expect("drained")["report"]
+        assert {each["peer"][1] for each in found["connections"]} == set(map(port, clients))
+        assert found["cut"] == 2
+        probe.closed()
+
+
 class Interrupted(Threaded):
     """Somebody types Ctrl-C while it drains."""
 
