@@ -26,6 +26,7 @@ class Connection:
         thread: the identifier of the thread that has it: of that which accepted it, until the
             strategy has it, and of that which runs its handler; None in between.
         has_failed: whether an error was reported for it.
+        is_cut: whether it was ended from outside.
         child: the process identifier of the child that handles it; None if this process does.
         part: the register of those that were accepted for the same strategy.
         hook_wait: goes on while the server's hooks have it, until the strategy has; None: nothing.
@@ -37,6 +38,7 @@ class Connection:
         "has_failed",
         "hook_wait",
         "is_begun",
+        "is_cut",
         "is_taken",
         "part",
         "request",
@@ -51,7 +53,7 @@ class Connection:
         self.started = time.monotonic()
         self.is_taken = False
         self.is_begun = False
-        self.has_failed = False
+        self.has_failed = self.is_cut = False
         self.thread: int | None = None
         self.child: int | None = None
         self.hook_wait: HookWait | None = None
@@ -80,6 +82,7 @@ class Connection:
 
     def cut(self) -> None:
         """End it from outside: its handler reads the end of file, or its child is killed."""
+        self.is_cut = True
         if self.child is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.child, signal.SIGKILL)

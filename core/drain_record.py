@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class DrainRecord:
     """The making of one server's `DrainReport`, in one process.
 
-    The register of connections tells it what is cut and what ends, from `begin` on.
+    The register of connections tells it what ends, from `begin` on.
 
     Args:
         in_flight: the register of the server's connections.
@@ -26,7 +26,7 @@ class DrainRecord:
         self._in_flight = in_flight
         # Reentrant, because a signal handler runs inside whatever the main thread is doing.
         self._lock = threading.RLock()
-        self._is_cut: dict[Connection, bool] = {}  # those that have not ended
+        self._open: dict[Connection, None] = {}  # in their order
         self._fates: list[ConnectionFate] = []
         self._is_running = False
         self._report: DrainReport | None = None
@@ -37,31 +37,33 @@ class DrainRecord:
             return
         if not self._is_running:
             self._is_running = True
-            self._in_flight.tell(self)
+            self._in_flight.observe(self)
         with self._lock:
-            for connection in self._in_flight:
-                self._is_cut.setdefault(connection, False)
+            self._open.update(dict.fromkeys(self._in_flight))
 
     def end(self) -> None:
         """Make the report final, and keep no connection."""
         if self._is_running:
             self._report = self.report()
             self._is_running = False
-            self._in_flight.tell(None)
-            self._is_cut, self._fates = {}, []
+            self._in_flight.forget_observer(self)
+            self._open, self._fates = {}, []
 
-    def note_cut(self, connection: Connection) -> None:
-        """Note that it is being ended from outside."""
-        with self._lock:
-            if connection in self._is_cut:
-                self._is_cut[connection] = True
+    def accepting(self) -> None:
+        """See `Observer.accepting`. It changes nothing here."""
 
-    def note_end(self, connection: Connection) -> None:
-        """Note that it is closed."""
+    def began(self, connection: Connection) -> None:
+        """See `Observer.began`. What begins now is noted by the next `begin`."""
+
+    def handed_to_child(self, connection: Connection) -> None:
+        """See `Observer.handed_to_child`. It changes nothing here."""
+
+    def ended(self, connection: Connection) -> None:
+        """See `Observer.ended`."""
         with self._lock:
-            is_cut = self._is_cut.pop(connection, None)
-            if is_cut is not None:
-                self._fates.append(_fate(connection, "cut" if is_cut else "finished"))
+            if connection in self._open:
+                del self._open[connection]
+                self._fates.append(_fate(connection, "cut" if connection.is_cut else "finished"))
 
     def add(self, fates: Iterable[ConnectionFate]) -> None:
         """Add connections that only the strategy knows of. Ignored if nothing is recorded."""
@@ -77,11 +79,10 @@ class DrainRecord:
         if not self._is_running:
             return self._report
         with self._lock:
-            left = set(self._in_flight)
-            # Who waits until none is left may be told so a moment before `note_end` is called.
-            for connection in self._is_cut.keys() - left:
-                self.note_end(connection)
-            abandoned = [each for each, is_cut in self._is_cut.items() if is_cut]
+            # Who waits until none is left may be told so a moment before `ended` is called.
+            for connection in self._open.keys() - set(self._in_flight):
+                self.ended(connection)
+            abandoned = [each for each in self._open if each.is_cut]
             return DrainReport([*self._fates, *(_fate(each, "abandoned") for each in abandoned)])
 
 

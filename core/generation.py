@@ -10,7 +10,8 @@ from typing import Any
 from . import ownership
 from .in_flight import InFlight
 from .server_view import ServerView
-from .strategy import Strategy, Watched
+from .strategy import Strategy
+from .watched import Watched
 
 _logger = logging.getLogger("serverstrategy")
 

@@ -208,7 +208,9 @@ class Handling(Hooks):
 
     def __report(self, request: Any, client_address: Any) -> None:
         """Call `handle_error`, which a subclass may have got wrong."""
-        self._serverstrategy.in_flight.fail(request)
+        connection = self._serverstrategy.in_flight.find(request)
+        if connection is not None:
+            connection.has_failed = True
         try:
             self.handle_error(request, client_address)
         except BaseException as error:  # noqa: BLE001 - __log decides

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from types import TracebackType
 
-from .strategy import Watched
 from .tasks import wait_until_threads_are_gone
 from .waiter import Waiter
+from .watched import Watched
 
 
 class HookWait:

@@ -6,12 +6,10 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from .connection import Connection
-
-if TYPE_CHECKING:
-    from .drain_record import DrainRecord
+from .observer import Observer
 
 
 class Wakeable(Protocol):
@@ -19,16 +17,6 @@ class Wakeable(Protocol):
 
     def wake(self) -> None:
         """Go on. From any thread; never blocks, never raises."""
-
-
-class Observer(Protocol):
-    """What is told of each connection that begins or ends, in the thread where it does."""
-
-    def began(self, connection: Connection) -> None:
-        """`connection` has been entered."""
-
-    def ended(self, connection: Connection) -> None:
-        """`connection` has been struck off."""
 
 
 class InFlight:
@@ -52,13 +40,12 @@ class InFlight:
             self._lock = threading.RLock()
             self._changed = threading.Condition(self._lock)
             self._parked: deque[Wakeable] = deque()
-            self._observer: Observer | None = None
+            self._observers: tuple[Observer, ...] = ()
         else:
             self._lock, self._changed, self._parked = whole._lock, whole._changed, whole._parked
         self._waiting = 0
         self._connections: dict[int, Connection] = {}
         self._newest: InFlight = self
-        self._record: DrainRecord | None = None
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -71,14 +58,36 @@ class InFlight:
         return id(request) in self._connections
 
     def observe(self, observer: Observer) -> None:
-        """Have `observer` told of each connection of the server from now on."""
-        self._whole._observer = observer
+        """Have `observer` told of the connections of the server from now on."""
+        self._whole._observers += (observer,)
+
+    def forget_observer(self, observer: Observer) -> None:
+        """Have `observer` told no more."""
+        whole = self._whole
+        whole._observers = tuple(each for each in whole._observers if each is not observer)
+
+    def tell_accepting(self) -> None:
+        """Tell the observers that connections are accepted from here on."""
+        for observer in self._whole._observers:
+            observer.accepting()
 
     def oldest(self) -> Connection | None:
-        """The one that was accepted first; None if there is none."""
-        for connection in self:
-            return connection
-        return None
+        """The one that was accepted first, of those that no child process has; None: there is none.
+
+        Takes no lock, and makes no copy, since it is asked for each connection.
+        """
+        while True:
+            try:
+                for connection in self._connections.values():
+                    if connection.child is None:
+                        return connection
+            except RuntimeError:  # another thread, or a signal handler, has entered one meanwhile
+                continue
+            return None
+
+    def find(self, request: Any) -> Connection | None:
+        """The connection of which this is the request; None: it is not, or no longer, in flight."""
+        return self._whole._connections.get(id(request))
 
     def enter_in(self, part: InFlight) -> None:
         """Enter the connections that come from now on in `part` as well. Takes no lock."""
@@ -90,8 +99,8 @@ class InFlight:
         part = whole._newest
         connection = Connection(request, client_address, part)
         whole._connections[id(request)] = part._connections[id(request)] = connection
-        if whole._observer is not None:
-            whole._observer.began(connection)
+        for observer in whole._observers:
+            observer.began(connection)
         return connection
 
     def take(self, request: Any, client_address: Any) -> Connection:
@@ -121,23 +130,19 @@ class InFlight:
             pid: the child's process identifier.
             client_address: what to keep as the peer's address; None: the one that was entered.
         """
-        connection = self._find(request)
+        connection = self.find(request)
         if connection is not None:
             connection.is_begun = True
             connection.child = pid
             if client_address is not None:
                 connection.client_address = client_address
+            for observer in self._whole._observers:
+                observer.handed_to_child(connection)
             self.poke()
-
-    def fail(self, request: Any) -> None:
-        """Note that the handler of the connection has failed, or a hook has."""
-        connection = self._find(request)
-        if connection is not None:
-            connection.has_failed = True
 
     def is_begun(self, request: Any) -> bool:
         """Whether a handler has the connection: whoever runs that handler closes it."""
-        connection = self._find(request)
+        connection = self.find(request)
         return connection is not None and connection.is_begun
 
     def remove_unless_taken(self, request: Any) -> None:
@@ -152,28 +157,12 @@ class InFlight:
         connection = whole._connections.pop(id(request), None)
         if connection is not None:
             connection.part._connections.pop(id(request), None)
-            if whole._observer is not None:
-                whole._observer.ended(connection)
+            for observer in whole._observers:
+                observer.ended(connection)
             if self._parked:
                 self.pass_on()
             if whole._waiting:
-                if whole._record is not None:
-                    whole._record.note_end(connection)
                 self.poke()
-
-    def tell(self, record: DrainRecord | None) -> None:
-        """Tell `record` of what is cut and what ends from here on; None: nobody."""
-        whole = self._whole
-        with self._lock:
-            # It counts as one that waits, so that an end looks for it only if somebody does.
-            whole._waiting += (record is not None) - (whole._record is not None)
-            whole._record = record
-
-    def note_cut(self, request: Any) -> None:
-        """Note, for the `DrainReport`, that the connection is ended from outside."""
-        connection, record = self._find(request), self._whole._record
-        if connection is not None and record is not None:
-            record.note_cut(connection)
 
     def handled_by(self, thread: int) -> bool:
         """Whether the thread with the identifier `thread` is running a handler."""
@@ -241,7 +230,6 @@ class InFlight:
         """
         others = self.others()
         for connection in others:
-            self.note_cut(connection.request)
             connection.cut()
         return others
 
@@ -249,6 +237,3 @@ class InFlight:
         """The connections but the calling handler's own."""
         me = threading.get_ident()
         return [connection for connection in self if connection.thread != me]
-
-    def _find(self, request: Any) -> Connection | None:
-        return self._whole._connections.get(id(request))

@@ -43,7 +43,7 @@ def status(server: Any) -> dict[str, Any]:
     ]
     return {
         "address": plain_address(getattr(server, "server_address", None)),
-        "serving": state.serving.is_accepting(),
+        "serving": state.serving.is_accepting,
         "accepted": state.accepted,
         "strategy": current,
         "retired": retired,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from .in_flight import InFlight
-from .strategy import Watched
+from .watched import Watched
 
 
 class Own(Protocol):

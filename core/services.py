@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from . import listener, ownership
@@ -14,9 +14,10 @@ from .handling import Handling
 from .in_flight import InFlight
 from .service_actions import ServiceActions
 from .stop_signal import StopSignal
-from .strategy import Strategy, Watched
+from .strategy import Strategy
 from .succession import Succession
 from .waiter import Wait, Waiter
+from .watched import Watched
 
 
 class Services(Handling):
@@ -99,7 +100,9 @@ class Services(Handling):
 
     def mark_serving(self) -> None:
         """See `Server.mark_serving`."""
-        self._serverstrategy.succession.mark(self._serverstrategy.serving)
+        state = self._serverstrategy
+        state.succession.mark(state.serving)
+        state.in_flight.tell_accepting()
 
     def add_watched(self, watched: Watched) -> None:
         """See `Server.add_watched`."""
@@ -124,12 +127,10 @@ class Services(Handling):
         if state.listener.accepts(getattr(self, "socket", None)):
             listener.close(self)
 
-    def become_worker(
-        self, stop: StopSignal, on_accepting: Callable[[], None] | None = None
-    ) -> None:
+    def become_worker(self, stop: StopSignal) -> None:
         """See `Server.become_worker`."""
         stop.leave_siblings()
-        self._serverstrategy.become_worker(stop, on_accepting)
+        self._serverstrategy.become_worker(stop)
         listener.share(self)
 
     def drain_or_cut(self, strategy: Strategy | Succession, timeout: float | None) -> bool:

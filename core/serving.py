@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .accepting import AcceptingServer
@@ -24,7 +24,7 @@ class Serving:
             nobody is.
         signal: what stops it; None while there is nothing to stop.
         poll_interval: the argument of `serve_forever`, in seconds.
-        on_accepting: called whenever connections are accepted from then on; None: nobody is told.
+        is_accepting: whether connections are accepted.
     """
 
     def __init__(
@@ -32,16 +32,14 @@ class Serving:
         in_flight: InFlight,
         signal: StopSignal | None = None,
         poll_interval: float | None = None,
-        on_accepting: Callable[[], None] | None = None,
     ) -> None:
         self.thread: int | None = None
         self.signal = signal
         self.poll_interval = poll_interval
-        self.on_accepting = on_accepting
         self._in_flight = in_flight
         # The system's thread, which greenlets share.
         self._native_thread: int | None = None
-        self._is_accepting = False
+        self.is_accepting = False
         self._stop_is_wanted = False
         self._is_stopping = False
         self._is_elsewhere = False
@@ -87,7 +85,7 @@ class Serving:
             stop.set()
             stop.close()
         self._stop_is_wanted = self._is_stopping = False
-        self._is_accepting = False
+        self.is_accepting = False
         self.thread = self._native_thread = None
         self._in_flight.poke()
 
@@ -118,21 +116,15 @@ class Serving:
 
     def mark(self) -> None:
         """Note that connections are being accepted. Who waits for it hears of it by `poke`."""
-        self._is_accepting = True
-        if self.on_accepting is not None:
-            self.on_accepting()
+        self.is_accepting = True
 
     def unmark(self) -> None:
         """Note that connections wait in the backlog until the next `mark`."""
-        self._is_accepting = False
-
-    def is_accepting(self) -> bool:
-        """Whether connections are accepted."""
-        return self._is_accepting
+        self.is_accepting = False
 
     def wait_until_accepting(self, timeout: float | None) -> bool:
         """Block until connections are accepted, at most `timeout` seconds (None: for ever)."""
-        return self._in_flight.wait_until(lambda: self._is_accepting, timeout)
+        return self._in_flight.wait_until(lambda: self.is_accepting, timeout)
 
     def stop(self) -> None:
         """Ask for the end of `serve_forever`; if nobody is in it, of the next one.

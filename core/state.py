@@ -111,11 +111,10 @@ class State:
             if self.pid != os.getpid():
                 self._start_afresh(None)
 
-    def become_worker(self, stop: StopSignal, on_accepting: Callable[[], None] | None) -> None:
+    def become_worker(self, stop: StopSignal) -> None:
         """Become the state of a worker, which `stop` stops."""
         self.is_child = True
         self._start_afresh(stop)
-        self.serving.on_accepting = on_accepting
 
     def become_child(self) -> None:
         """Become the state of a child, which handles one connection and accepts none.

@@ -6,26 +6,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from .drain_report import ConnectionFate, DrainReport
     from .in_flight import InFlight
     from .stop_signal import StopSignal
     from .waiter import Wait, Waiter
-
-
-class Watched(Protocol):
-    """Something that an acceptor waits for besides the listener: the exits of children, say."""
-
-    def fileno(self) -> int:
-        """The descriptor that is readable when there is something to do."""
-        raise NotImplementedError
-
-    def tick(self) -> float | None:
-        """Seconds after which to call `check` without being told; None: only when told."""
-
-    def check(self) -> None:
-        """Do what there is to do. Never blocks. Called after each wait that ended for it."""
+    from .watched import Watched
 
 
 class Server(Protocol):
@@ -130,16 +117,10 @@ class Server(Protocol):
         on it, as that of a datagram does.
         """
 
-    def become_worker(
-        self, stop: StopSignal, on_accepting: Callable[[], None] | None = None
-    ) -> None:
+    def become_worker(self, stop: StopSignal) -> None:
         """Turn this copy of the server into that of a forked worker, which accepts until `stop`.
 
         Keeps the listener, and forgets what the parent has in flight.
-
-        Args:
-            stop: the part of the stop signal that is this worker's.
-            on_accepting: called when connections are accepted from then on, maybe again later.
         """
 
     def cut_in_flight(self) -> None:

@@ -11,8 +11,9 @@ from .generation import Generation, remaining
 from .in_flight import InFlight
 from .retired import Retired, leave_no_thread
 from .stop_signal import StopSignal
-from .strategy import Strategy, Watched
+from .strategy import Strategy
 from .waiter import Waiter
+from .watched import Watched
 
 if TYPE_CHECKING:
     from .serving import Serving

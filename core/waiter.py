@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from .poll_set import PollSet
 
 if TYPE_CHECKING:
-    from .strategy import Watched
+    from .watched import Watched
 
 Wait = Callable[[Sequence[int], float | None], Iterable[int]]
 """Blocks until one of these descriptors is readable, at most so many seconds (None: for ever).

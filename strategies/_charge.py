@@ -7,12 +7,12 @@ import logging
 import os
 import signal
 import time
-from typing import IO
 
 from serverstrategy.stop_signal import StopSignal
 
 from ._ending import Ending
 from ._slot import Slot
+from ._stack_file import StackFile
 from .worker import Worker
 
 _logger = logging.getLogger("serverstrategy")
@@ -39,7 +39,7 @@ class Charge:
         is_hung: whether it was aborted.
     """
 
-    def __init__(self, slot: Slot, stop_signal: StopSignal, stack: IO[bytes] | None) -> None:
+    def __init__(self, slot: Slot, stop_signal: StopSignal, stack: StackFile | None) -> None:
         self.worker = Worker(slot)
         self.slot = slot
         self.stack = stack

@@ -50,6 +50,10 @@ class Crew:
         """Whether the threads are this process's: they do not survive a fork."""
         return self._pid == os.getpid()
 
+    def __len__(self) -> int:
+        """How many threads there are."""
+        return len(self._threads) if self.is_here() else 0
+
     def idents(self) -> set[int]:
         """The identifiers of the threads. Takes no lock."""
         threads = tuple(self._threads) if self.is_here() else ()

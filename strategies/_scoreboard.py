@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from serverstrategy.drain_report import ConnectionFate
+
+from ._roster import FINISHED
 from ._slot import SLOT_SIZE, Slot
 
 # Numbers of the board itself, of eight bytes each: the generation that is wanted, and how many
@@ -37,8 +40,11 @@ class Scoreboard:
 
     def __iter__(self) -> Iterator[Slot]:
         """Those of the workers that there are."""
-        slots = map(self.slot, range(self._numbers[_USED]))
-        return (slot for slot in slots if slot.pid)
+        return (slot for slot in self.used() if slot.pid)
+
+    def used(self) -> list[Slot]:
+        """Those that workers have or have had, free ones included."""
+        return [self.slot(number) for number in range(self._numbers[_USED])]
 
     def slot(self, number: int) -> Slot:
         """The slot with this number, free or not."""
@@ -81,9 +87,37 @@ class Scoreboard:
 
     def clear(self) -> None:
         """Free all slots, and begin with the first generation."""
-        for number in range(self._numbers[_USED]):
-            self.slot(number).pid = 0
+        for slot in self.used():
+            slot.pid = 0
         self._numbers[_GENERATION] = self._numbers[_USED] = 0
+
+    def fates(self, since: float) -> list[ConnectionFate]:
+        """What became of the connections of the workers, all of which have ended; in their order.
+
+        Args:
+            since: which connections: those that had not ended at this time of `time.monotonic`.
+        """
+        fates = []
+        for slot in self.used():
+            # A worker that was killed has left its connections as they were.
+            fates += [
+                ConnectionFate(
+                    each.client_address, each.age, "finished" if each.fate == FINISHED else "cut"
+                )
+                for each in slot.roster
+                if not each.ended or each.ended >= since
+            ]
+            inside = self.inside(slot)
+            fates += inside.fates(since) if inside is not None else []
+        return fates
+
+    def clear_rosters(self, slots: Iterable[Slot] | None = None) -> None:
+        """Strike off the connections of these workers, and of those inside; None: of all."""
+        for slot in self.used() if slots is None else slots:
+            slot.roster.clear()
+            inside = self.inside(slot)
+            if inside is not None:
+                inside.clear_rosters()
 
     @property
     def generation(self) -> int:

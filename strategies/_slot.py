@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+
+from ._roster import ROSTER_SIZE, Roster
 
 # States, by the names of Apache's scoreboard.
 FREE, STARTING, WAITING, BUSY, CLOSING, RETIRING = range(6)
 STATE_NAMES = ("free", "starting", "waiting", "busy", "closing", "retiring")
 
-# Where each number is. Times are in seconds of `time.monotonic`.
-_PID, _GENERATION, _STATE, _CONNECTIONS, _ERRORS, _IN_FLIGHT, _IS_SPARE, _IS_DUE, _TEXT = range(9)
-_STARTED, _SINCE, _OLDEST = range(9, 12)
+# Where each number is, of eight bytes each; times are in seconds of `time.monotonic`. What changes
+# with each connection stands together, and is written by one call.
+_PID, _GENERATION, _IS_DUE, _TEXT, _STARTED = range(5)
+_STATE, _CONNECTIONS, _ERRORS, _IN_FLIGHT, _IS_SPARE, _THREADS, _OLDEST, _SINCE = range(8, 16)
+_CHANGES = struct.Struct("@qqqqqqdd")
+_CHANGES_AT = 8 * _STATE
 _NUMBERS_SIZE = 128
-
-# A connection: when it was accepted, the thread that accepted it, its peer as text.
-_ENTRY = struct.Struct("=dq46p2x")
-_pack, _ENTRY_SIZE = _ENTRY.pack_into, _ENTRY.size
-LISTED = 32
-"""How many connections of a worker are listed at most."""
+_pack = _CHANGES.pack_into
 
 _TEXT_SIZE = 2048
-SLOT_SIZE = _NUMBERS_SIZE + LISTED * _ENTRY.size + _TEXT_SIZE
-
-
-class Listed(NamedTuple):
-    """A connection of a worker, as its slot lists it.
-
-    Attributes:
-        client_address: the peer, as text, at most 45 bytes of it.
-        started: when it was accepted, in seconds of `time.monotonic`.
-    """
-
-    client_address: str
-    started: float
+SLOT_SIZE = _NUMBERS_SIZE + ROSTER_SIZE + _TEXT_SIZE
 
 
 class _Number:
@@ -61,7 +48,7 @@ class _Time:
 class Slot:
     """The place of one worker, in shared memory.
 
-    Each number is written in one step, so a reader never sees half of one.
+    Each number is aligned and written in one step, so a reader never sees half of one.
 
     Args:
         number: which slot it is, from 0.
@@ -70,67 +57,74 @@ class Slot:
     Attributes:
         pid: the worker's process identifier; 0: the slot is free.
         generation: how often all workers had been replaced before it.
+        is_due: 1 if it asks to be replaced.
+        started: when it was forked.
         state: what it does: an index of `STATE_NAMES`.
         connections: how many it has accepted.
         errors: in how many of them an error was reported.
         in_flight: how many it handles.
         is_spare: 1 if it is ready for a connection.
-        is_due: 1 if it asks to be replaced.
-        started: when it was forked.
+        threads: how many threads it has for its handlers.
+        oldest: when the oldest connection was accepted that it handles by itself, not by a child;
+            0.0: it has none.
         since: when it last wrote here.
-        oldest: when its oldest connection in flight was accepted; 0.0: it has none.
+        roster: its connections, one by one.
     """
 
     pid = _Number(_PID)
     generation = _Number(_GENERATION)
+    is_due = _Number(_IS_DUE)
+    started = _Time(_STARTED)
     state = _Number(_STATE)
     connections = _Number(_CONNECTIONS)
     errors = _Number(_ERRORS)
     in_flight = _Number(_IN_FLIGHT)
     is_spare = _Number(_IS_SPARE)
-    is_due = _Number(_IS_DUE)
-    started = _Time(_STARTED)
-    since = _Time(_SINCE)
+    threads = _Number(_THREADS)
     oldest = _Time(_OLDEST)
+    since = _Time(_SINCE)
 
     def __init__(self, number: int, memory: memoryview) -> None:
         self.number = number
         self.numbers = memory[:_NUMBERS_SIZE].cast("q")
         self.times = memory[:_NUMBERS_SIZE].cast("d")
-        self._list = memory[_NUMBERS_SIZE : SLOT_SIZE - _TEXT_SIZE]
-        self._text = memory[SLOT_SIZE - _TEXT_SIZE :]
+        self.roster = Roster(memory[_NUMBERS_SIZE : SLOT_SIZE - _TEXT_SIZE])
+        self._changes = memory[_CHANGES_AT:_NUMBERS_SIZE]
+        self._text = memory[SLOT_SIZE - _TEXT_SIZE : SLOT_SIZE]
 
     def clear(self, generation: int, now: float) -> None:
         """Prepare it for a new worker, which is to be forked at the time `now`."""
         for index in range(len(self.numbers)):
             self.numbers[index] = 0
-        self._list[:] = bytes(len(self._list))
+        self.roster.clear()
         self.generation = generation
         self.state = STARTING
         self.started = self.since = now
 
-    def tell(self, state: int, in_flight: int, oldest: float, is_spare: bool, now: float) -> None:
-        """Write what changes with each connection."""
-        numbers, times = self.numbers, self.times
-        numbers[_STATE] = state
-        numbers[_IN_FLIGHT] = in_flight
-        numbers[_IS_SPARE] = is_spare
-        times[_OLDEST] = oldest
-        times[_SINCE] = now
-
-    def list_connection(self, entry: int, started: float, thread: int, peer: str) -> None:
-        """Write a connection in the place `entry` of the list."""
-        _pack(self._list, entry * _ENTRY_SIZE, started, thread, peer.encode())
-
-    def strike_off(self, entry: int) -> None:
-        """Free the place `entry` of the list."""
-        _pack(self._list, entry * _ENTRY_SIZE, 0.0, 0, b"")
-
-    def connections_in_flight(self) -> list[Listed]:
-        """Its connections, the oldest first; at most `LISTED`."""
-        entries = _ENTRY.iter_unpack(self._list)
-        found = [Listed(peer.decode(errors="replace"), at) for at, _, peer in entries if at]
-        return sorted(found, key=lambda each: each.started)
+    def tell(
+        self,
+        state: int,
+        connections: int,
+        errors: int,
+        in_flight: int,
+        is_spare: bool,
+        threads: int,
+        oldest: float,
+        since: float,
+    ) -> None:
+        """Write what changes with each connection: see the attributes."""
+        _pack(
+            self._changes,
+            0,
+            state,
+            connections,
+            errors,
+            in_flight,
+            is_spare,
+            threads,
+            oldest,
+            since,
+        )
 
     @property
     def text(self) -> str:

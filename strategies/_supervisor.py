@@ -1,32 +1,29 @@
-"""Keeps the workers that there are to be: starts, replaces and ends them."""
+"""Keeps the workers that there are to be: has them started, replaced and ended."""
 
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from serverstrategy.stop_signal import StopSignal
 from serverstrategy.strategy import Server
 from serverstrategy.waiter import Waiter, shortest
 
-from ._charge import STEP_TIME, Charge
+from ._charge import Charge
 from ._children import Children
-from ._hang import HangWatch, report_hung, report_stack, write_stack_when_aborted
+from ._hang import HangWatch, report_hung, report_stack
 from ._plan import Plan
-from ._recycling import Recycling
 from ._restarts import CrashLoopError, Restarts, WorkerStartError
 from ._scoreboard import Scoreboard
-from ._worker import work
+from ._staff import Staff
 
 _logger = logging.getLogger("serverstrategy")
 
 
 class Supervisor:
-    """The workers of one `Prefork`, from its `serve` to the end of its `drain`.
+    """Keeps the workers of one `Prefork`, from its `serve` to the end of its `drain`.
 
     A worker that is to be replaced (its generation is over, it asks for it) goes on until there
     are as many others ready as there are to be: its successor is up before it stops accepting.
@@ -43,11 +40,10 @@ class Supervisor:
         self, plan: Plan, children: Children, server: Server, stop: StopSignal, board: Scoreboard
     ) -> None:
         self._plan = plan
-        self._children = children
         self._server = server
         self._stop = stop
         self._board = board
-        self._charges: dict[int, Charge] = {}
+        self._staff = Staff(plan, children, server, stop, board, self._note_end)
         self._hang_watch = HangWatch(plan.timeout)
         self._restarts = Restarts(plan.max_restarts, plan.restart_window)
         self._failure: Exception | None = None
@@ -56,9 +52,10 @@ class Supervisor:
         self._target = 0
         self._ask_at = 0.0
         self._all_drained = True
+        self._stopped_at = 0.0
 
     def run(self, waiter: Waiter) -> None:
-        """Start the workers, and keep them, until the stop.
+        """Keep the workers until the stop.
 
         Args:
             waiter: waits for what is to be done. Workers wake it.
@@ -79,10 +76,10 @@ class Supervisor:
         """Ask at the next look how many workers there are to be."""
         self._ask_at = 0.0
 
-    def stop_all(self) -> None:
+    def stop(self) -> None:
         """Have all workers stop accepting."""
-        for charge in tuple(self._charges.values()):
-            charge.stop()
+        self._stopped_at = time.monotonic()
+        self._staff.stop()
 
     def drain(self, timeout: float | None) -> bool:
         """Wait for the workers, and end those that take longer than `timeout` seconds.
@@ -90,47 +87,25 @@ class Supervisor:
         Returns:
             Whether all have ended by themselves, and with status 0 since the stop.
         """
-        ended = False
-        try:
-            ended = self._children.wait(timeout)
-        finally:
-            if not ended:
-                self._end_all()
-        self._children.close()
-        ended = ended and self._all_drained
+        ended = self._staff.end(timeout) and self._all_drained
         self._all_drained = True  # it has been said, and who asks once more asks what is left
+        self._server.note_fates(self._staff.take_fates(self._stopped_at))
         return ended
-
-    def _end_all(self) -> None:
-        for step in (Charge.cut, Charge.terminate, Charge.kill):
-            for charge in tuple(self._charges.values()):
-                step(charge)
-            if self._children.wait(None if step is Charge.kill else STEP_TIME):
-                return
 
     # While it serves
 
     def _attend(self, waiter: Waiter) -> float | None:
         """Do what is due; return the seconds until the next time, None: when something happens."""
         self._abort_hung()
-        dues = [each.ending.attend() for each in self._all() if each.ending is not None]
+        dues = [each.ending.attend() for each in self._staff.all() if each.ending is not None]
         dues += [self._level(waiter), self._hang_watch.interval, self._plan.sizing.interval]
-        if not self._is_marked and any(each.is_ready() for each in self._all()):
+        if not self._is_marked and any(each.is_ready() for each in self._staff.all()):
             self._is_marked = self._has_served = True
             self._server.mark_serving()
         return shortest(*dues)
 
-    def _all(self) -> list[Charge]:
-        return list(self._charges.values())
-
-    def _staying(self) -> list[Charge]:
-        return [each for each in self._all() if each.ending is None]
-
-    def _is_outdated(self, charge: Charge) -> bool:
-        return charge.slot.generation != self._board.generation or bool(charge.slot.is_due)
-
     def _abort_hung(self) -> None:
-        for charge in self._all():
+        for charge in self._staff.all():
             if not charge.is_hung and self._hang_watch.is_hung(charge.slot):
                 report_hung(charge)
                 self._call(self._plan.on_worker_timeout, charge.worker)
@@ -138,11 +113,10 @@ class Supervisor:
 
     def _level(self, waiter: Waiter) -> float | None:
         """Start the workers that are missing, and retire those that are too many or outdated."""
-        staying = self._staying()
+        staying = self._staff.staying()
         target = self._find_target(staying)
-        outdated = [each for each in staying if self._is_outdated(each)]
-        wanted = target + min(self._plan.reload_step, len(outdated))
-        due = self._start_missing(wanted, waiter)
+        outdated = sum(map(self._is_outdated, staying))
+        due = self._start_missing(target + min(self._plan.reload_step, outdated), waiter)
         self._retire_surplus(target)
         return due
 
@@ -155,12 +129,13 @@ class Supervisor:
         return self._target
 
     def _start_missing(self, wanted: int, waiter: Waiter) -> float | None:
-        while len(self._staying()) < wanted and not self._stop.is_set():
+        """Start them; return the seconds until the next attempt, None: when something happens."""
+        while len(self._staff.staying()) < wanted and not self._stop.is_set():
             due = self._restarts.remaining()
             if due > 0.0:
                 return due
             try:
-                if not self._start(waiter):
+                if not self._staff.start(waiter.wake):
                     return None  # until one has ended
             except OSError as error:
                 _logger.warning("no worker could be started: %s", error)
@@ -168,71 +143,27 @@ class Supervisor:
         return None
 
     def _retire_surplus(self, target: int) -> None:
-        staying = self._staying()
-        surplus = len(staying) - target
+        staying = self._staff.staying()
+        surplus = max(0, len(staying) - target)
         ready = sum(each.is_ready() for each in staying)
         outdated = [each for each in staying if self._is_outdated(each)]
         # The youngest of those that have nothing to do, where none is outdated.
         others = sorted(staying, key=lambda each: (not each.is_spare(), each.worker.age))
-        for charge in (outdated or others)[: max(0, surplus)]:
+        for charge in (outdated or others)[:surplus]:
             if charge.is_ready():
                 if ready <= target:
                     continue
                 ready -= 1
             charge.retire(self._server.grace_period)
 
-    # One worker
+    def _is_outdated(self, charge: Charge) -> bool:
+        return charge.slot.generation != self._board.generation or bool(charge.slot.is_due)
 
-    def _start(self, waiter: Waiter) -> bool:
-        """Fork a worker; False if there is no slot for it."""
-        slot = self._board.take({each.slot.number for each in self._all()}, time.monotonic())
-        if slot is None:
-            return False
-        charge = Charge(slot, self._stop.child(), self._hang_watch.new_stack())
-        try:
-            self._children.fork(
-                partial(self._work, charge, waiter.wake),
-                partial(self._begin, charge),
-                partial(self._end, charge),
-            )
-        except OSError:
-            charge.close()
-            raise
-        return True
+    # When a worker has ended
 
-    def _work(self, charge: Charge, ring: Callable[[], None]) -> int:
-        plan = self._plan
-        for other in self._all():
-            if other.stack is not None:
-                other.stack.close()
-        charge.worker.pid = os.getpid()
-        write_stack_when_aborted(charge.stack)
-        plan.become_worker(self._board.inside(charge.slot))
-
-        def on_start() -> None:
-            if plan.on_worker_start is not None:
-                plan.on_worker_start(charge.worker)
-
-        recycling = Recycling(plan.max_requests, plan.max_requests_jitter, plan.max_memory)
-        stop = charge.stop_signal
-        return work(self._server, stop, plan.inner, charge.slot, recycling, on_start, ring)
-
-    def _begin(self, charge: Charge, pid: int) -> None:
-        charge.worker.pid = charge.slot.pid = pid
-        self._charges[pid] = charge
-        self._server.add_watched(self._children)
-
-    def _end(self, charge: Charge, pid: int, status: int) -> None:
-        if charge.status is not None:
-            return
-        self._charges.pop(pid, None)
-        charge.status = status
-        if not self._children.pids():
-            self._server.remove_watched(self._children)
+    def _note_end(self, charge: Charge, status: int) -> None:
         report_stack(charge)
         self._call(self._plan.on_worker_exit, charge.worker, status)
-        charge.slot.pid = 0
-        charge.close()
         if self._stop.is_set():
             self._all_drained = self._all_drained and status == 0
         elif charge.ending is None or charge.is_hung:

@@ -9,17 +9,20 @@ from collections.abc import Callable
 from serverstrategy.connection import Connection
 from serverstrategy.in_flight import InFlight
 
-from ._slot import BUSY, CLOSING, LISTED, RETIRING, STARTING, WAITING, Slot
+from ._roster import CUT, FINISHED, PLACES
+from ._slot import BUSY, CLOSING, RETIRING, STARTING, WAITING, Slot
 
 
 class Tally:
-    """Keeps the slot of this worker true: it is told of each connection.
+    """Keeps the slot of this worker true: it observes the connections.
 
     Args:
         slot: where to write.
         in_flight: the connections of this worker.
         is_spare: whether this worker is ready for another connection.
-        on_end: called after each connection that has ended.
+        count_threads: how many threads it has for its handlers.
+        on_accepting: called when connections are accepted from then on.
+        on_end: called with the number of connections so far when one has ended.
     """
 
     def __init__(
@@ -27,70 +30,86 @@ class Tally:
         slot: Slot,
         in_flight: InFlight,
         is_spare: Callable[[], bool],
-        on_end: Callable[[], None],
+        count_threads: Callable[[], int],
+        on_accepting: Callable[[], None],
+        on_end: Callable[[int], None],
     ) -> None:
         self._slot = slot
+        self._roster = slot.roster
         self._in_flight = in_flight
         self._is_spare = is_spare
+        self._count_threads = count_threads
+        self._on_accepting = on_accepting
         self._on_end = on_end
         # Reentrant, because a signal handler runs inside whatever the main thread is doing.
         self._lock = threading.RLock()
-        self._free = list(range(LISTED))
-        self._entries: dict[Connection, int] = {}
+        self._free = list(range(PLACES))
+        self._places: dict[Connection, int] = {}
+        self._connections = self._errors = 0
         self._is_ending = False
 
     def accepting(self) -> None:
-        """Note that connections are accepted from now on."""
+        """See `Observer.accepting`."""
         if self._slot.state == STARTING:
             self._update()
+        self._on_accepting()
 
     def retire(self) -> None:
-        """Note that none is accepted any more."""
-        self._is_ending = True
-        self._update()
+        """Note that none is accepted any more, and keep what becomes of each that is left."""
+        with self._lock:
+            self._is_ending = True
+            self._update()
 
     def began(self, connection: Connection) -> None:
         """See `Observer.began`."""
         with self._lock:
-            self._slot.connections += 1
+            self._connections += 1
             if self._free:
-                entry = self._entries[connection] = self._free.pop()
-                thread = threading.get_ident()
-                peer = _text_of(connection.client_address)
-                self._slot.list_connection(entry, connection.started, thread, peer)
+                place = self._places[connection] = self._free.pop()
+                self._roster.enter(place, connection.started, connection.client_address)
+            self._update()
+
+    def handed_to_child(self, connection: Connection) -> None:
+        """See `Observer.handed_to_child`."""
+        with self._lock:
+            place = self._places.get(connection)
+            if place is not None and connection.child is not None:
+                self._roster.note_child(place, connection.child)
             self._update()
 
     def ended(self, connection: Connection) -> None:
         """See `Observer.ended`."""
         with self._lock:
-            self._slot.errors += connection.has_failed
-            entry = self._entries.pop(connection, None)
-            if entry is not None:
-                self._slot.strike_off(entry)
-                self._free.append(entry)
+            self._errors += connection.has_failed
+            place = self._places.pop(connection, None)
+            if place is not None:
+                self._leave(place, connection)
             self._update()
-        self._on_end()
+        self._on_end(self._connections)
+
+    def _leave(self, place: int, connection: Connection) -> None:
+        if self._is_ending:
+            self._roster.note_fate(place, time.monotonic(), CUT if connection.is_cut else FINISHED)
+        else:
+            self._roster.strike_off(place)
+            self._free.append(place)
 
     def _update(self) -> None:
         # All of it is derived anew, so that no interruption leaves it wrong for longer than until
         # the next connection.
-        with self._lock:
-            oldest = self._in_flight.oldest()
-            number = len(self._in_flight)
-            if self._is_ending:
-                state = CLOSING if number else RETIRING
-            else:
-                state = BUSY if number else WAITING
-            self._slot.tell(
-                state,
-                number,
-                0.0 if oldest is None else oldest.started,
-                not self._is_ending and self._is_spare(),
-                time.monotonic(),
-            )
-
-
-def _text_of(client_address: object) -> str:
-    if isinstance(client_address, tuple) and len(client_address) >= 2:
-        return f"{client_address[0]}:{client_address[1]}"
-    return str(client_address)
+        number = len(self._in_flight)
+        if self._is_ending:
+            state = CLOSING if number else RETIRING
+        else:
+            state = BUSY if number else WAITING
+        oldest = self._in_flight.oldest() if number else None
+        self._slot.tell(
+            state,
+            self._connections,
+            self._errors,
+            number,
+            not self._is_ending and self._is_spare(),
+            self._count_threads(),
+            0.0 if oldest is None else oldest.started,
+            time.monotonic(),
+        )

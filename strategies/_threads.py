@@ -9,6 +9,7 @@ from typing import Any
 from serverstrategy.strategy import Server, Strategy
 
 from ._crew import Crew
+from ._worker_view import as_view
 
 
 class ThreadsStrategy(Strategy):
@@ -25,6 +26,12 @@ class ThreadsStrategy(Strategy):
         crew: Crew | None = vars(self).get("_crew")  # not there if its constructor has failed
         if crew is not None:
             crew.dismiss()
+
+    @property
+    def thread_count(self) -> int:
+        """How many threads there are now, in this process."""
+        crew = self._crew
+        return 0 if crew is None else len(crew)
 
     def new_crew(self) -> Crew:
         """Return the threads for the time until the next drain."""
@@ -47,10 +54,17 @@ class ThreadsStrategy(Strategy):
     def status(self, server: Server) -> dict[str, Any]:
         """Add "threads", how many there are, of which "busy" have a connection, and "idle" none."""
         shown = super().status(server)
-        crew = self._crew
-        idents = set() if crew is None else crew.idents()
-        busy = sum(each["thread"] in idents for each in shown["connections"])
-        return shown | {"threads": len(idents), "busy": busy, "idle": len(idents) - busy}
+        view = as_view(server)
+        if view is not None:
+            threads, busy = view.threads, min(view.threads, view.connections)
+        else:
+            crew = self._crew
+            idents = set() if crew is None else crew.idents()
+            threads, busy = (
+                len(idents),
+                sum(each["thread"] in idents for each in shown["connections"]),
+            )
+        return shown | {"threads": threads, "busy": busy, "idle": threads - busy}
 
     def drain(self, server: Server, timeout: float | None) -> bool:
         """Let the threads finish their work, and end them."""

@@ -2,53 +2,55 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable
 
-from serverstrategy.stop_signal import StopSignal
-from serverstrategy.strategy import Server, Strategy
+from serverstrategy.ownership import nest
+from serverstrategy.strategy import Server
 
+from ._charge import Charge
+from ._hung_children import HungChildren
+from ._plan import Plan
 from ._recycling import Recycling
 from ._sentinel import start_sentinel
-from ._slot import Slot
 from ._tally import Tally
+from ._threads import ThreadsStrategy
 
 Ring = Callable[[], None]
 """Has the parent look at the scoreboard. From any thread; never blocks, never raises."""
 
 
-def work(
-    server: Server,
-    stop: StopSignal,
-    inner: Strategy,
-    slot: Slot,
-    recycling: Recycling,
-    on_start: Callable[[], None],
-    ring: Ring,
-) -> int:
-    """Accept until `stop`, in the way of `inner`, then finish what is in flight.
+def work(server: Server, plan: Plan, charge: Charge, ring: Ring) -> int:
+    """Accept until the stop, in the way of `plan.inner`, then finish what is in flight.
 
     The grace period is the owner's to measure: it says when to cut.
 
     Args:
         server: this process's copy.
-        stop: stops this worker.
-        inner: its strategy.
-        slot: where it tells what it does, and why it failed.
-        recycling: after which it asks to be replaced.
-        on_start: called before it accepts. What it raises ends the worker.
+        plan: what is wanted of a worker.
+        charge: this worker. Its slot is where it tells what it does, and why it failed.
         ring: tells the parent.
 
     Returns:
         The exit status, 0.
     """
+    inner, stop = plan.inner, charge.stop_signal
+    charge.worker.pid = os.getpid()
+    if charge.stack is not None:
+        charge.stack.write_when_aborted()
     try:
-        tally = _become(server, stop, inner, slot, recycling, ring)
+        server.become_worker(stop)
+        tally = _new_tally(server, plan, charge, ring)
+        server.in_flight.observe(tally)
         # A strategy that forks gets no thread beside it while it may fork. Nor does it run handlers
         # in the main thread, which hears of the owner's loss by itself then.
         if not inner.multiprocess:
             start_sentinel(server, stop)
-        on_start()
+        elif plan.timeout is not None:
+            server.add_watched(HungChildren(server, plan.timeout, charge.stack))
+        if plan.on_worker_start is not None:
+            plan.on_worker_start(charge.worker)
         try:
             inner.serve(server, stop)
         finally:
@@ -57,35 +59,26 @@ def work(
                 start_sentinel(server, stop)
             server.drain_or_cut(inner, None)
     except BaseException:
-        slot.text = traceback.format_exc()
+        charge.slot.text = traceback.format_exc()
         raise
     return 0
 
 
-def _become(
-    server: Server,
-    stop: StopSignal,
-    inner: Strategy,
-    slot: Slot,
-    recycling: Recycling,
-    ring: Ring,
-) -> Tally:
-    def accepting() -> None:
-        tally.accepting()
-        ring()
-
-    server.become_worker(stop, accepting)
-    in_flight = server.in_flight
+def _new_tally(server: Server, plan: Plan, charge: Charge, ring: Ring) -> Tally:
+    inner, slot, in_flight = plan.inner, charge.slot, server.in_flight
+    recycling = Recycling(plan.max_requests, plan.max_requests_jitter, plan.max_memory)
     is_concurrent = inner.multithread or inner.multiprocess
+    with_threads = [part for part in nest(inner) if isinstance(part, ThreadsStrategy)]
 
     def is_spare() -> bool:
         return (is_concurrent or not in_flight) and inner.ready(server)
 
-    def on_end() -> None:
-        if not slot.is_due and recycling.is_due(slot.connections):
+    def count_threads() -> int:
+        return sum(part.thread_count for part in with_threads)
+
+    def on_end(connections: int) -> None:
+        if not slot.is_due and recycling.is_due(connections):
             slot.is_due = 1
             ring()
 
-    tally = Tally(slot, in_flight, is_spare, on_end)
-    in_flight.observe(tally)
-    return tally
+    return Tally(slot, in_flight, is_spare, count_threads, ring, on_end)

@@ -17,6 +17,7 @@ from ._child import join_threads
 from ._children import Children
 from ._spare import Duty
 from ._spares import Spares
+from ._worker_view import as_view
 
 _logger = logging.getLogger("serverstrategy")
 
@@ -126,7 +127,12 @@ class Forking(Strategy):
 
     def status(self, server: Server) -> dict[str, Any]:
         """Add "children", how many there are."""
-        return super().status(server) | {"children": len(self._children.pids())}
+        view = as_view(server)
+        if view is None:
+            children = len(self._children.pids())
+        else:
+            children = sum(each.child is not None for each in view.in_flight)
+        return super().status(server) | {"children": children}
 
     def _begin(self, server: Server, request: Any, client_address: Any, pid: int) -> None:
         if not self._is_serving:
@@ -137,8 +143,9 @@ class Forking(Strategy):
         self, server: Server, request: Any, client_address: Any, pid: int, status: int
     ) -> None:
         self._unwatch(server)
-        if status < 0:
-            server.in_flight.note_cut(request)
+        connection = server.in_flight.find(request)
+        if connection is not None and status < 0:
+            connection.is_cut = True
         server.end_child(request, client_address)
         if status < 0:
             _logger.error(

@@ -15,15 +15,17 @@ from ._arguments import at_least, cpu_count, seconds, why_no_fork
 from ._children import Children
 from ._scoreboard import Scoreboard
 from ._supervisor import Supervisor
+from ._worker_status import workers_status
+from ._worker_view import as_view
 from .sizing import Sizing, as_sizing
 from .synchronous import Synchronous
 from .worker import Worker
 
 _logger = logging.getLogger("serverstrategy")
 
-# How many workers there is room for at least, so that there may be more of them later.
-_ROOM = 256
-_ROOM_INSIDE = 16
+# How many workers there is room for, beyond twice as many as there are to be at first.
+_ROOM = 200
+_ROOM_IN_A_NEST = 16
 
 
 class Prefork(Strategy):
@@ -89,7 +91,7 @@ class Prefork(Strategy):
             if hook is not None and not callable(hook):
                 raise TypeError(f"a hook must be a function, not {hook!r}")
         self._workers = cpu_count() if workers is None else workers
-        self.sizing: Sizing = as_sizing(self._workers)
+        self._sizing = as_sizing(self._workers)
         self.inner = check_strategy(Synchronous() if inner is None else inner)
         self.max_requests = max_requests
         self.max_requests_jitter = max_requests_jitter
@@ -128,10 +130,15 @@ class Prefork(Strategy):
                 f"there is room for {board.capacity} workers until serve_forever() is called "
                 f"again, not for {sizing.most}"
             )
-        self._workers, self.sizing = workers, sizing
+        self._workers, self._sizing = workers, sizing
         if self._supervisor is not None:
             self._supervisor.size_changed()
         self._ring()
+
+    @property
+    def sizing(self) -> Sizing:
+        """What decides how many workers there are to be."""
+        return self._sizing
 
     def reload(self) -> None:
         """Have each worker replaced by a new one, which is up before the old one stops accepting.
@@ -177,7 +184,7 @@ class Prefork(Strategy):
         finally:
             self._waiter = None
             waiter.close()
-            supervisor.stop_all()
+            supervisor.stop()
 
     def ready(self, server: Server) -> bool:
         """Whether `inner` has room."""
@@ -198,6 +205,23 @@ class Prefork(Strategy):
         ended = supervisor is None or supervisor.drain(timeout)
         return self.inner.drain(server, timeout) and ended
 
+    def status(self, server: Server) -> dict[str, Any]:
+        """Add what the workers do, from the scoreboard: the same in each process of the server.
+
+        Returns:
+            "workers": for each, "pid"; "number", its place from 0; "state": starting, waiting,
+            busy, closing or retiring; "generation", how often all had been replaced before it;
+            "age" and "since" in seconds, since it was forked, and since a connection last began or
+            ended; how many connections it has "accepted", with how many "errors", and how many are
+            "in_flight"; "inner", the status of the strategy inside.
+        """
+        view = as_view(server)
+        board = self._board if view is None else view.board
+        workers = [] if board is None else workers_status(board, self.inner)
+        if workers or view is not None:
+            return {"strategy": repr(self), "workers": workers}
+        return super().status(server) | {"workers": workers}
+
     def become_worker(self, board: Scoreboard | None) -> None:
         """Be the copy of a worker, in which a `Prefork` inside uses `board`."""
         self._is_worker = True
@@ -207,9 +231,9 @@ class Prefork(Strategy):
 
     def _capacities(self) -> tuple[int, ...]:
         """How many workers there may be, and how many in each `Prefork` inside, and so on."""
-        inside = [part for part in nest(self.inner) if isinstance(part, Prefork)]
-        most = [part.sizing.most for part in inside]
-        return (max(_ROOM, 2 * self.sizing.most), *(2 * each + _ROOM_INSIDE for each in most))
+        parts = [part for part in nest(self) if isinstance(part, Prefork)]
+        room = _ROOM if len(parts) == 1 else _ROOM_IN_A_NEST
+        return tuple(2 * part.sizing.most + room for part in parts)
 
     def _ring(self) -> None:
         waiter = self._waiter

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from ._slot import STARTING, STATE_NAMES, Listed, Slot
+from ._roster import Listed
+from ._slot import STARTING, STATE_NAMES, Slot
 
 
 class Worker:
@@ -50,8 +51,8 @@ class Worker:
         return self._slot.errors
 
     def in_flight(self) -> list[Listed]:
-        """The connections that it handles, the oldest first, and at most 32 of them."""
-        return self._slot.connections_in_flight()
+        """The connections that it handles, the oldest first, and at most 256 of them."""
+        return [each for each in self._slot.roster if not each.ended]
 
     def __repr__(self) -> str:
         return f"<worker {self.pid}, {self.state}, {self.age:.3f} s>"

@@ -1,0 +1,114 @@
+"""The connections of one worker, in shared memory."""
+
+from __future__ import annotations
+
+import marshal
+import struct
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from serverstrategy.connection import plain_address
+
+PLACES = 256
+"""How many connections of a worker are listed at most; those beyond are only counted."""
+
+NONE, FINISHED, CUT = range(3)
+
+# When it ended, the child that has it, what became of it, its peer, when it was accepted. That one
+# comes last: it is what makes the entry one, and the others are written by then.
+_ENTRY = struct.Struct("@dqb71pd")
+_FATE = struct.Struct("@dqb")
+_CHILD_AT, _STARTED_AT = 8, _ENTRY.size - 8
+_TIME, _NUMBER = struct.Struct("@d"), struct.Struct("@q")
+_LONGEST_PEER = 70
+
+_pack_entry, _pack_time = _ENTRY.pack_into, _TIME.pack_into
+_SIZE = _ENTRY.size
+
+ROSTER_SIZE = PLACES * _SIZE
+
+
+class Listed(NamedTuple):
+    """A connection of a worker, as other processes know it.
+
+    Attributes:
+        client_address: the peer.
+        started: when it was accepted, in seconds of `time.monotonic`.
+        child: the process identifier of the child that handles it; None: the worker does.
+        ended: when it ended; 0.0: it has not.
+        fate: what became of it: `NONE`, `FINISHED` or `CUT`.
+    """
+
+    client_address: Any
+    started: float
+    child: int | None
+    ended: float
+    fate: int
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was accepted; until its end, if it has ended."""
+        return (self.ended or time.monotonic()) - self.started
+
+    def status(self) -> dict[str, Any]:
+        """See `serverstrategy.Connection.status`. Which thread has it, only the worker knows."""
+        peer = plain_address(self.client_address)
+        return {"peer": peer, "age": self.age, "thread": None, "child": self.child}
+
+
+class Roster:
+    """Where one worker lists its connections.
+
+    Args:
+        memory: `ROSTER_SIZE` bytes.
+    """
+
+    def __init__(self, memory: memoryview) -> None:
+        self._memory = memory
+
+    def enter(self, place: int, started: float, client_address: object) -> None:
+        """Write a connection at `place`, from 0 to `PLACES - 1`."""
+        try:
+            peer = marshal.dumps(client_address)
+        except ValueError:  # it is no plain value
+            peer = b""
+        if not 0 < len(peer) <= _LONGEST_PEER:
+            peer = marshal.dumps(str(client_address)[:_LONGEST_PEER].encode()[: _LONGEST_PEER - 5])
+        _pack_entry(self._memory, place * _SIZE, 0.0, 0, NONE, peer, started)
+
+    def strike_off(self, place: int) -> None:
+        """Free `place`."""
+        _pack_time(self._memory, place * _SIZE + _STARTED_AT, 0.0)
+
+    def note_child(self, place: int, child: int) -> None:
+        """Write which child has the connection at `place`."""
+        _NUMBER.pack_into(self._memory, place * _SIZE + _CHILD_AT, child)
+
+    def note_fate(self, place: int, ended: float, fate: int) -> None:
+        """Write what has become of the connection at `place`, and keep it."""
+        child = _NUMBER.unpack_from(self._memory, place * _SIZE + _CHILD_AT)[0]
+        _FATE.pack_into(self._memory, place * _SIZE, ended, child, fate)
+
+    def clear(self) -> None:
+        """Strike all off."""
+        for place, entry in enumerate(_ENTRY.iter_unpack(self._memory)):
+            if entry[-1]:
+                self.strike_off(place)
+
+    def __iter__(self) -> Iterator[Listed]:
+        """The connections, the oldest first."""
+        found = [
+            Listed(_peer(peer), started, child or None, ended, fate)
+            for ended, child, fate, peer, started in _ENTRY.iter_unpack(self._memory)
+            if started
+        ]
+        return iter(sorted(found, key=lambda each: each.started))
+
+
+def _peer(data: bytes) -> Any:
+    try:
+        peer = marshal.loads(data)
+    except (EOFError, ValueError, TypeError):  # it is being written
+        return None
+    return peer.decode(errors="replace") if isinstance(peer, bytes) else peer

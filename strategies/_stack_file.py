@@ -1,0 +1,52 @@
+"""Where a process writes where it is when it is aborted."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+from typing import IO
+
+_logger = logging.getLogger("serverstrategy")
+
+
+class StackFile:
+    """A file without a name, which a process and its forks have in common.
+
+    Opens a file descriptor; `close` gives it back.
+
+    Raises:
+        OSError: no file can be made: no descriptor or no room is left.
+    """
+
+    def __init__(self) -> None:
+        import tempfile  # here, because it costs more to import than the rest of this package
+
+        self._file: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - `close` closes it
+        self._read = 0
+
+    def write_when_aborted(self) -> None:
+        """Have this process, and its forks, write where all threads are when they get SIGABRT."""
+        faulthandler.enable(self._file, all_threads=True)
+
+    def read(self) -> str:
+        """What was written since the last call."""
+        # Not by the position of the file, which those share who write.
+        data = b""
+        while more := os.pread(self._file.fileno(), 1 << 16, self._read):
+            self._read += len(more)
+            data += more
+        return data.decode(errors="replace").rstrip()
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._file.close()
+
+
+def new_stack_file() -> StackFile | None:
+    """A file; None, which is logged, if none can be made."""
+    try:
+        return StackFile()
+    except OSError as error:
+        _logger.warning("the stack of a worker that hangs will not be known: %s", error)
+        return None

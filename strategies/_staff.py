@@ -1,0 +1,143 @@
+"""The workers that there are: started, and seen out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from serverstrategy.drain_report import ConnectionFate
+from serverstrategy.stop_signal import StopSignal
+from serverstrategy.strategy import Server
+
+from ._charge import STEP_TIME, Charge
+from ._children import Children
+from ._plan import Plan
+from ._scoreboard import Scoreboard
+from ._stack_file import new_stack_file
+from ._worker import Ring, work
+
+
+class Staff:
+    """The workers that there are.
+
+    Args:
+        plan: what is wanted of them.
+        children: where they are watched, as processes.
+        server: for which they accept.
+        stop: the whole of which the signal of each is a part.
+        board: where they tell what they do.
+        on_end: called with each that has ended, and with its exit status.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        children: Children,
+        server: Server,
+        stop: StopSignal,
+        board: Scoreboard,
+        on_end: Callable[[Charge, int], None],
+    ) -> None:
+        self._plan = plan
+        self._children = children
+        self._server = server
+        self._stop = stop
+        self._board = board
+        self._on_end = on_end
+        self._charges: dict[int, Charge] = {}
+
+    def all(self) -> list[Charge]:
+        """Each that has not ended."""
+        return list(self._charges.values())
+
+    def staying(self) -> list[Charge]:
+        """Each that is not to end either."""
+        return [each for each in self.all() if each.ending is None]
+
+    def start(self, ring: Ring) -> bool:
+        """Fork one; False if the scoreboard has no room for it.
+
+        Args:
+            ring: see `work`.
+
+        Raises:
+            OSError: the system refuses a process, or there is no descriptor for it.
+        """
+        slot = self._board.take({each.slot.number for each in self.all()}, time.monotonic())
+        if slot is None:
+            return False
+        stack = None if self._plan.timeout is None else new_stack_file()
+        charge = Charge(slot, self._stop.child(), stack)
+        try:
+            self._children.fork(
+                partial(self._work, charge, ring),
+                partial(self._begin, charge),
+                partial(self._end, charge),
+            )
+        except OSError:
+            charge.close()
+            raise
+        return True
+
+    def stop(self) -> None:
+        """Have all stop accepting."""
+        for charge in self.all():
+            charge.stop()
+
+    def end(self, timeout: float | None) -> bool:
+        """Wait for all, and end those that take longer than `timeout` seconds.
+
+        Returns:
+            Whether none had to be ended.
+        """
+        ended = False
+        try:
+            ended = self._children.wait(timeout)
+        finally:
+            if not ended:
+                self._force()
+        self._children.close()
+        return ended
+
+    def take_fates(self, since: float) -> list[ConnectionFate]:
+        """What became of the connections of those that have ended, in their order. Once.
+
+        Args:
+            since: which connections: those that were in flight then, or came later.
+        """
+        fates = self._board.fates(since)
+        self._board.clear_rosters()
+        return fates
+
+    def _force(self) -> None:
+        for step in (Charge.cut, Charge.terminate, Charge.kill):
+            for charge in self.all():
+                step(charge)
+            if self._children.wait(None if step is Charge.kill else STEP_TIME):
+                return
+
+    def _work(self, charge: Charge, ring: Ring) -> int:
+        for other in self.all():
+            if other.stack is not None:
+                other.stack.close()
+        self._plan.become_worker(self._board.inside(charge.slot))
+        return work(self._server, self._plan, charge, ring)
+
+    def _begin(self, charge: Charge, pid: int) -> None:
+        charge.worker.pid = charge.slot.pid = pid
+        self._charges[pid] = charge
+        self._server.add_watched(self._children)
+
+    def _end(self, charge: Charge, pid: int, status: int) -> None:
+        if charge.status is not None:
+            return
+        self._charges.pop(pid, None)
+        charge.status = status
+        if not self._children.pids():
+            self._server.remove_watched(self._children)
+        self._on_end(charge, status)
+        if not self._stop.is_set():
+            self._board.clear_rosters([charge.slot])
+        charge.slot.pid = 0
+        charge.close()
