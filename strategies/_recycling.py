@@ -26,6 +26,11 @@ class Recycling:
             # A lot that a worker and its siblings, which are forks of one process, do not share.
             self._max_requests = max_requests + int.from_bytes(os.urandom(4), "big") % (jitter + 1)
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it may ever be due."""
+        return self._max_requests is not None or self._max_memory is not None
+
     def is_due(self, connections: int) -> bool:
         """Whether a worker that has had so many connections is to be replaced."""
         if self._max_requests is not None and connections >= self._max_requests:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
 
 from ._roster import ROSTER_SIZE, Roster
 
@@ -17,7 +18,6 @@ _STATE, _CONNECTIONS, _ERRORS, _IN_FLIGHT, _IS_SPARE, _THREADS, _OLDEST, _SINCE 
 _CHANGES = struct.Struct("@qqqqqqdd")
 _CHANGES_AT = 8 * _STATE
 _NUMBERS_SIZE = 128
-_pack = _CHANGES.pack_into
 
 _TEXT_SIZE = 2048
 SLOT_SIZE = _NUMBERS_SIZE + ROSTER_SIZE + _TEXT_SIZE
@@ -69,6 +69,7 @@ class Slot:
             0.0: it has none.
         since: when it last wrote here.
         roster: its connections, one by one.
+        tell: writes the numbers from `state` to `since` in the order above, for each connection.
     """
 
     pid = _Number(_PID)
@@ -89,7 +90,8 @@ class Slot:
         self.numbers = memory[:_NUMBERS_SIZE].cast("q")
         self.times = memory[:_NUMBERS_SIZE].cast("d")
         self.roster = Roster(memory[_NUMBERS_SIZE : SLOT_SIZE - _TEXT_SIZE])
-        self._changes = memory[_CHANGES_AT:_NUMBERS_SIZE]
+        # One call, for each connection, and no function of Python's beside it.
+        self.tell = partial(_CHANGES.pack_into, memory[_CHANGES_AT:_NUMBERS_SIZE], 0)
         self._text = memory[SLOT_SIZE - _TEXT_SIZE : SLOT_SIZE]
 
     def clear(self, generation: int, now: float) -> None:
@@ -100,31 +102,6 @@ class Slot:
         self.generation = generation
         self.state = STARTING
         self.started = self.since = now
-
-    def tell(
-        self,
-        state: int,
-        connections: int,
-        errors: int,
-        in_flight: int,
-        is_spare: bool,
-        threads: int,
-        oldest: float,
-        since: float,
-    ) -> None:
-        """Write what changes with each connection: see the attributes."""
-        _pack(
-            self._changes,
-            0,
-            state,
-            connections,
-            errors,
-            in_flight,
-            is_spare,
-            threads,
-            oldest,
-            since,
-        )
 
     @property
     def text(self) -> str:

@@ -19,25 +19,28 @@ class Tally:
     Args:
         slot: where to write.
         in_flight: the connections of this worker.
-        is_spare: whether this worker is ready for another connection.
-        count_threads: how many threads it has for its handlers.
+        ready: whether the strategy of this worker has room for a connection.
+        is_concurrent: whether it handles several at the same time.
+        count_threads: how many threads it has for its handlers; None: it never has any.
         on_accepting: called when connections are accepted from then on.
-        on_end: called with the number of connections so far when one has ended.
+        on_end: called with the number of connections so far when one has ended; None: nothing is.
     """
 
     def __init__(
         self,
         slot: Slot,
         in_flight: InFlight,
-        is_spare: Callable[[], bool],
-        count_threads: Callable[[], int],
+        ready: Callable[[], bool],
+        is_concurrent: bool,
+        count_threads: Callable[[], int] | None,
         on_accepting: Callable[[], None],
-        on_end: Callable[[int], None],
+        on_end: Callable[[int], None] | None,
     ) -> None:
         self._slot = slot
         self._roster = slot.roster
         self._in_flight = in_flight
-        self._is_spare = is_spare
+        self._ready = ready
+        self._is_concurrent = is_concurrent
         self._count_threads = count_threads
         self._on_accepting = on_accepting
         self._on_end = on_end
@@ -85,7 +88,8 @@ class Tally:
             if place is not None:
                 self._leave(place, connection)
             self._update()
-        self._on_end(self._connections)
+        if self._on_end is not None:
+            self._on_end(self._connections)
 
     def _leave(self, place: int, connection: Connection) -> None:
         if self._is_ending:
@@ -108,8 +112,8 @@ class Tally:
             self._connections,
             self._errors,
             number,
-            not self._is_ending and self._is_spare(),
-            self._count_threads(),
+            not self._is_ending and (self._is_concurrent or not number) and self._ready(),
+            0 if self._count_threads is None else self._count_threads(),
             0.0 if oldest is None else oldest.started,
             time.monotonic(),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable
+from functools import partial
 
 from serverstrategy.ownership import nest
 from serverstrategy.strategy import Server
@@ -65,20 +66,24 @@ def work(server: Server, plan: Plan, charge: Charge, ring: Ring) -> int:
 
 
 def _new_tally(server: Server, plan: Plan, charge: Charge, ring: Ring) -> Tally:
-    inner, slot, in_flight = plan.inner, charge.slot, server.in_flight
-    recycling = Recycling(plan.max_requests, plan.max_requests_jitter, plan.max_memory)
-    is_concurrent = inner.multithread or inner.multiprocess
+    inner, slot = plan.inner, charge.slot
     with_threads = [part for part in nest(inner) if isinstance(part, ThreadsStrategy)]
-
-    def is_spare() -> bool:
-        return (is_concurrent or not in_flight) and inner.ready(server)
+    recycling = Recycling(plan.max_requests, plan.max_requests_jitter, plan.max_memory)
 
     def count_threads() -> int:
-        return sum(part.thread_count for part in with_threads)
+        return sum([part.thread_count for part in with_threads])
 
     def on_end(connections: int) -> None:
         if not slot.is_due and recycling.is_due(connections):
             slot.is_due = 1
             ring()
 
-    return Tally(slot, in_flight, is_spare, count_threads, ring, on_end)
+    return Tally(
+        slot,
+        server.in_flight,
+        partial(inner.ready, server),
+        inner.multithread or inner.multiprocess,
+        count_threads if with_threads else None,
+        ring,
+        on_end if recycling.is_wanted else None,
+    )
