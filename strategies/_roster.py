@@ -67,7 +67,7 @@ class Roster:
     def __init__(self, memory: memoryview) -> None:
         self._memory = memory
 
-    def enter(self, place: int, started: float, client_address: object) -> None:
+    def enter(self, place: int, started: float, client_address: Any) -> None:
         """Write a connection at `place`, from 0 to `PLACES - 1`."""
         try:
             peer = marshal.dumps(client_address)
