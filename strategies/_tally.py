@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from itertools import count
 
 from serverstrategy.connection import Connection
 from serverstrategy.in_flight import InFlight
@@ -15,6 +16,9 @@ from ._slot import BUSY, CLOSING, RETIRING, STARTING, WAITING, Slot
 
 class Tally:
     """Keeps the slot of this worker true: it observes the connections.
+
+    It takes no lock where it can do without, since an acceptor and its threads would wait for each
+    other at each connection.
 
     Args:
         slot: where to write.
@@ -48,7 +52,9 @@ class Tally:
         self._lock = threading.RLock()
         self._free = list(range(PLACES))
         self._places: dict[Connection, int] = {}
-        self._connections = self._errors = 0
+        self._accepts, self._changes = count(1), count(1)
+        self._change = 0
+        self._connections = self._errors = self._threads = 0
         self._is_ending = False
 
     def accepting(self) -> None:
@@ -59,35 +65,39 @@ class Tally:
 
     def retire(self) -> None:
         """Note that none is accepted any more, and keep what becomes of each that is left."""
-        with self._lock:
-            self._is_ending = True
-            self._update()
+        self._is_ending = True
+        self._update()
 
     def began(self, connection: Connection) -> None:
         """See `Observer.began`."""
-        with self._lock:
-            self._connections += 1
-            if self._free:
-                place = self._places[connection] = self._free.pop()
-                self._roster.enter(place, connection.started, connection.client_address)
-            self._update()
+        self._connections = next(self._accepts)
+        if self._count_threads is not None:
+            self._threads = self._count_threads()
+        try:
+            place = self._free.pop()
+        except IndexError:
+            pass  # more than can be listed
+        else:
+            self._places[connection] = place
+            self._roster.enter(place, connection.started, connection.client_address)
+        self._update()
 
     def handed_to_child(self, connection: Connection) -> None:
         """See `Observer.handed_to_child`."""
-        with self._lock:
-            place = self._places.get(connection)
-            if place is not None and connection.child is not None:
-                self._roster.note_child(place, connection.child)
-            self._update()
+        place = self._places.get(connection)
+        if place is not None and connection.child is not None:
+            self._roster.note_child(place, connection.child)
+        self._update()
 
     def ended(self, connection: Connection) -> None:
         """See `Observer.ended`."""
-        with self._lock:
-            self._errors += connection.has_failed
-            place = self._places.pop(connection, None)
-            if place is not None:
-                self._leave(place, connection)
-            self._update()
+        if connection.has_failed:
+            with self._lock:
+                self._errors += 1
+        place = self._places.pop(connection, None)
+        if place is not None:
+            self._leave(place, connection)
+        self._update()
         if self._on_end is not None:
             self._on_end(self._connections)
 
@@ -99,21 +109,27 @@ class Tally:
             self._free.append(place)
 
     def _update(self) -> None:
-        # All of it is derived anew, so that no interruption leaves it wrong for longer than until
-        # the next connection.
-        number = len(self._in_flight)
-        if self._is_ending:
-            state = CLOSING if number else RETIRING
-        else:
-            state = BUSY if number else WAITING
-        oldest = self._in_flight.oldest() if number else None
-        self._slot.tell(
-            state,
-            self._connections,
-            self._errors,
-            number,
-            not self._is_ending and (self._is_concurrent or not number) and self._ready(),
-            0 if self._count_threads is None else self._count_threads(),
-            0.0 if oldest is None else oldest.started,
-            time.monotonic(),
-        )
+        """Write what is true now."""
+        self._change = next(self._changes)
+        while True:
+            # All of it is derived anew. Whoever finds that something has changed meanwhile does it
+            # once more, lest what another thread has written since is replaced by what was true.
+            change = self._change
+            number = len(self._in_flight)
+            if self._is_ending:
+                state = CLOSING if number else RETIRING
+            else:
+                state = BUSY if number else WAITING
+            oldest = self._in_flight.oldest() if number else None
+            self._slot.tell(
+                state,
+                self._connections,
+                self._errors,
+                number,
+                not self._is_ending and (self._is_concurrent or not number) and self._ready(),
+                self._threads,
+                0.0 if oldest is None else oldest.started,
+                time.monotonic(),
+            )
+            if change == self._change:
+                return
