@@ -67,7 +67,7 @@ class Charge:
         Args:
             grace_period: seconds; None: it may take as long as it likes.
         """
-        self.stop_signal.set()
+        self._tell_to_end()
         steps = []
         if grace_period is not None:
             over = time.monotonic() + grace_period
@@ -99,14 +99,19 @@ class Charge:
         self._send(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Have it stop accepting."""
-        self.stop_signal.set()
+        """Have it stop accepting, finish what it has, and exit; nobody sees to it."""
+        self._tell_to_end()
+        self.ending = self.ending or Ending(())
 
     def close(self) -> None:
         """Give back what this process has for it. The worker has ended."""
         self.stop_signal.close()
         if self.stack is not None:
             self.stack.close()
+
+    def _tell_to_end(self) -> None:
+        self.slot.is_ending = 1
+        self.stop_signal.set()
 
     def _send(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):

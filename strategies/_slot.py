@@ -9,11 +9,11 @@ from ._roster import ROSTER_SIZE, Roster
 
 # States, by the names of Apache's scoreboard.
 FREE, STARTING, WAITING, BUSY, CLOSING, RETIRING = range(6)
-STATE_NAMES = ("free", "starting", "waiting", "busy", "closing", "retiring")
+_STATE_NAMES = ("free", "starting", "waiting", "busy", "closing", "retiring")
 
 # Where each number is, of eight bytes each; times are in seconds of `time.monotonic`. What changes
 # with each connection stands together, and is written by one call.
-_PID, _GENERATION, _IS_DUE, _TEXT, _STARTED = range(5)
+_PID, _GENERATION, _IS_DUE, _IS_ENDING, _TEXT, _STARTED = range(6)
 _STATE, _CONNECTIONS, _ERRORS, _IN_FLIGHT, _IS_SPARE, _THREADS, _OLDEST, _SINCE = range(8, 16)
 _CHANGES = struct.Struct("@qqqqqqdd")
 _CHANGES_AT = 8 * _STATE
@@ -58,8 +58,9 @@ class Slot:
         pid: the worker's process identifier; 0: the slot is free.
         generation: how often all workers had been replaced before it.
         is_due: 1 if it asks to be replaced.
+        is_ending: 1 if it has been told to end, which it may not have heard.
         started: when it was forked.
-        state: what it does: an index of `STATE_NAMES`.
+        state: what it does: a number from `FREE` to `RETIRING`.
         connections: how many it has accepted.
         errors: in how many of them an error was reported.
         in_flight: how many it handles.
@@ -75,6 +76,7 @@ class Slot:
     pid = _Number(_PID)
     generation = _Number(_GENERATION)
     is_due = _Number(_IS_DUE)
+    is_ending = _Number(_IS_ENDING)
     started = _Time(_STARTED)
     state = _Number(_STATE)
     connections = _Number(_CONNECTIONS)
@@ -102,6 +104,14 @@ class Slot:
         self.generation = generation
         self.state = STARTING
         self.started = self.since = now
+
+    @property
+    def state_name(self) -> str:
+        """What the worker does, as text. One that is busy does not hear that it is to end."""
+        state = self.state
+        if self.is_ending:
+            state = {BUSY: CLOSING, WAITING: RETIRING}.get(state, state)
+        return _STATE_NAMES[state]
 
     @property
     def text(self) -> str:

@@ -23,6 +23,7 @@ class Staff:
 
     Args:
         plan: what is wanted of them.
+        charges: each by its pid, those included that an earlier `serve` has left draining.
         children: where they are watched, as processes.
         server: for which they accept.
         stop: the whole of which the signal of each is a part.
@@ -33,6 +34,7 @@ class Staff:
     def __init__(
         self,
         plan: Plan,
+        charges: dict[int, Charge],
         children: Children,
         server: Server,
         stop: StopSignal,
@@ -45,7 +47,7 @@ class Staff:
         self._stop = stop
         self._board = board
         self._on_end = on_end
-        self._charges: dict[int, Charge] = {}
+        self._charges = charges
 
     def all(self) -> list[Charge]:
         """Each that has not ended."""

@@ -30,6 +30,7 @@ class Supervisor:
 
     Args:
         plan: what is wanted.
+        charges: each worker by its pid, those included that an earlier `serve` has left draining.
         children: where the workers are watched, as processes.
         server: for which they accept.
         stop: ends it.
@@ -37,13 +38,19 @@ class Supervisor:
     """
 
     def __init__(
-        self, plan: Plan, children: Children, server: Server, stop: StopSignal, board: Scoreboard
+        self,
+        plan: Plan,
+        charges: dict[int, Charge],
+        children: Children,
+        server: Server,
+        stop: StopSignal,
+        board: Scoreboard,
     ) -> None:
         self._plan = plan
         self._server = server
         self._stop = stop
         self._board = board
-        self._staff = Staff(plan, children, server, stop, board, self._note_end)
+        self._staff = Staff(plan, charges, children, server, stop, board, self._note_end)
         self._hang_watch = HangWatch(plan.timeout)
         self._restarts = Restarts(plan.max_restarts, plan.restart_window)
         self._failure: Exception | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from serverstrategy.strategy import Strategy
 
 from ._scoreboard import Scoreboard
-from ._slot import STATE_NAMES, Slot
+from ._slot import Slot
 from ._worker_view import WorkerView
 
 
@@ -22,7 +22,7 @@ def _status(slot: Slot, board: Scoreboard, inner: Strategy) -> dict[str, Any]:
     return {
         "pid": slot.pid,
         "number": slot.number,
-        "state": STATE_NAMES[slot.state],
+        "state": slot.state_name,
         "generation": slot.generation,
         "age": now - slot.started,
         "since": now - slot.since,

@@ -12,6 +12,7 @@ from serverstrategy.strategy import Server, Strategy
 from serverstrategy.waiter import Waiter
 
 from ._arguments import at_least, cpu_count, seconds, why_no_fork
+from ._charge import Charge
 from ._children import Children
 from ._scoreboard import Scoreboard
 from ._supervisor import Supervisor
@@ -102,6 +103,7 @@ class Prefork(Strategy):
         self.on_worker_exit = on_worker_exit
         self.on_worker_timeout = on_worker_timeout
         self._children = Children()
+        self._charges: dict[int, Charge] = {}
         self._supervisor: Supervisor | None = None
         self._board: Scoreboard | None = None
         self._outer_board: Scoreboard | None = None
@@ -175,8 +177,13 @@ class Prefork(Strategy):
         """
         # Threads that `handle_request` may have started do not survive a fork.
         self.inner.drain(server, server.grace_period)
-        board = self._board = self._outer_board or Scoreboard(self._capacities())
-        supervisor = self._supervisor = Supervisor(self, self._children, server, stop, board)
+        if self._outer_board is not None:
+            self._board = self._outer_board
+        elif self._board is None or not self._charges:  # else some of the last time still drain
+            self._board = Scoreboard(self._capacities())
+        supervisor = self._supervisor = Supervisor(
+            self, self._charges, self._children, server, stop, self._board
+        )
         waiter = self._waiter = Waiter()
         try:
             with waiter:

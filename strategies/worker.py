@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from ._roster import Listed
-from ._slot import STARTING, STATE_NAMES, Slot
+from ._slot import STARTING, Slot
 
 
 class Worker:
@@ -33,7 +33,7 @@ class Worker:
     @property
     def state(self) -> str:
         """What it does: starting, waiting, busy, closing or retiring."""
-        return STATE_NAMES[self._slot.state]
+        return self._slot.state_name
 
     @property
     def has_started(self) -> bool:
