@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 
 from serverstrategy.stop_signal import StopSignal
 from serverstrategy.strategy import Server
@@ -13,19 +14,31 @@ _ORPHAN_GRACE = 0.7
 _CUT_TIME = 0.2
 
 
-def start_sentinel(server: Server, stop: StopSignal) -> None:
+# How long workers inside of a worker may take to end their connections, in seconds: less than the
+# owner of this one waits before it does more.
+_CUT_TIME_INSIDE = 0.6
+
+
+def start_sentinel(server: Server, stop: StopSignal, cut_inside: Callable[[float], None]) -> None:
     """Watch the owner of `stop` from a daemon thread.
 
     The main thread hears of its owner only while it accepts. In a handler, or in a drain, it does
     not: this thread does. A handler that never lets go of the interpreter's lock stops it, too;
     then the owner, if it lives, kills the worker.
+
+    Args:
+        server: this process's copy.
+        stop: this worker's.
+        cut_inside: ends the workers inside of this one, within so many seconds.
     """
-    threading.Thread(target=_watch, args=(server, stop), daemon=True).start()
+    threading.Thread(target=_watch, args=(server, stop, cut_inside), daemon=True).start()
 
 
-def _watch(server: Server, stop: StopSignal) -> None:
+def _watch(server: Server, stop: StopSignal, cut_inside: Callable[[float], None]) -> None:
     try:
-        if not stop.wait_for_cut():
+        if stop.wait_for_cut():
+            cut_inside(_CUT_TIME_INSIDE)
+        else:  # the workers inside will find out by themselves, once this one is gone
             server.in_flight.wait_for_none(_ORPHAN_GRACE)
         server.cut_in_flight()
         server.in_flight.wait_for_none(_CUT_TIME)

@@ -47,7 +47,7 @@ def work(server: Server, plan: Plan, charge: Charge, ring: Ring) -> int:
         # A strategy that forks gets no thread beside it while it may fork. Nor does it run handlers
         # in the main thread, which hears of the owner's loss by itself then.
         if not inner.multiprocess:
-            start_sentinel(server, stop)
+            start_sentinel(server, stop, plan.cut_inside)
         elif plan.timeout is not None:
             server.add_watched(HungChildren(server, plan.timeout, charge.stack))
         if plan.on_worker_start is not None:
@@ -57,7 +57,7 @@ def work(server: Server, plan: Plan, charge: Charge, ring: Ring) -> int:
         finally:
             tally.retire()
             if inner.multiprocess:
-                start_sentinel(server, stop)
+                start_sentinel(server, stop, plan.cut_inside)
             server.drain_or_cut(inner, None)
     except BaseException:
         charge.slot.text = traceback.format_exc()

@@ -181,9 +181,8 @@ class Prefork(Strategy):
             self._board = self._outer_board
         elif self._board is None or not self._charges:  # else some of the last time still drain
             self._board = Scoreboard(self._capacities())
-        supervisor = self._supervisor = Supervisor(
-            self, self._charges, self._children, server, stop, self._board
-        )
+        workers = self._charges, self._children
+        supervisor = self._supervisor = Supervisor(self, *workers, server, stop, self._board)
         waiter = self._waiter = Waiter()
         try:
             with waiter:
@@ -232,13 +231,23 @@ class Prefork(Strategy):
     def become_worker(self, board: Scoreboard | None) -> None:
         """Be the copy of a worker, in which a `Prefork` inside uses `board`."""
         self._is_worker = True
-        for part in nest(self.inner):
-            if isinstance(part, Prefork):
-                part._outer_board = board
+        for part in self._inside():
+            part._outer_board = board
+
+    def cut_inside(self, timeout: float) -> None:
+        """See `Plan.cut_inside`."""
+        for part in self._inside():
+            for charge in tuple(part._charges.values()):
+                charge.cut()
+            if not part._children.wait(timeout):
+                part._children.kill()
+
+    def _inside(self) -> list[Prefork]:
+        return [part for part in nest(self.inner) if isinstance(part, Prefork)]
 
     def _capacities(self) -> tuple[int, ...]:
         """How many workers there may be, and how many in each `Prefork` inside, and so on."""
-        parts = [part for part in nest(self) if isinstance(part, Prefork)]
+        parts = [self, *self._inside()]
         room = _ROOM if len(parts) == 1 else _ROOM_IN_A_NEST
         return tuple(2 * part.sizing.most + room for part in parts)
 
