@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from serverstrategy.ownership import check_strategy, nest
+from serverstrategy.ownership import check_strategy
 from serverstrategy.stop_signal import StopSignal
 from serverstrategy.strategy import Server, Strategy
-
-from .prefork import Prefork
 
 
 class Layer(Strategy):
@@ -59,23 +57,3 @@ class Layer(Strategy):
     def drain(self, server: Server, timeout: float | None) -> bool:
         """Wait for `inner`."""
         return self.inner.drain(server, timeout)
-
-
-class CountingLayer(Layer):
-    """A layer that reads `server.in_flight`, which holds the connections of one process.
-
-    Raises:
-        TypeError, ValueError: `inner` is no strategy, or has others accept, of whom this process
-            does not know what they have in flight. A subclass sets its own attributes first, since
-            the message shows where to put it instead.
-    """
-
-    def __init__(self, inner: Strategy) -> None:
-        super().__init__(inner)
-        prefork = next((part for part in nest(inner) if isinstance(part, Prefork)), None)
-        if prefork is not None:
-            written, self.inner = repr(self), prefork.inner
-            raise ValueError(
-                f"{written} would count in one process, and the workers accept in others: "
-                f"write Prefork({prefork.workers}, {self!r}), which counts in each worker"
-            )

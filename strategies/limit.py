@@ -5,7 +5,7 @@ from __future__ import annotations
 from serverstrategy.strategy import Server, Strategy
 
 from ._arguments import at_least
-from ._layer import CountingLayer
+from ._counting_layer import CountingLayer
 
 
 class Limit(CountingLayer):

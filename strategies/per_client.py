@@ -12,7 +12,7 @@ from typing import Any
 from serverstrategy.strategy import Server, Strategy
 
 from ._arguments import at_least
-from ._layer import CountingLayer
+from ._counting_layer import CountingLayer
 
 _logger = logging.getLogger("serverstrategy")
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from serverstrategy.ownership import check_strategy, nest
+from serverstrategy.ownership import nest
 from serverstrategy.stop_signal import StopSignal
 from serverstrategy.strategy import Server, Strategy
 from serverstrategy.waiter import Waiter
@@ -14,6 +14,7 @@ from serverstrategy.waiter import Waiter
 from ._arguments import at_least, cpu_count, seconds, why_no_fork
 from ._charge import Charge
 from ._children import Children
+from ._layer import Layer
 from ._scoreboard import Scoreboard
 from ._supervisor import Supervisor
 from ._worker_status import workers_status
@@ -29,7 +30,7 @@ _ROOM = 200
 _ROOM_IN_A_NEST = 16
 
 
-class Prefork(Strategy):
+class Prefork(Layer):
     """Forks a number of workers ahead, each of which accepts and handles by itself.
 
     For work that needs more than one processor, at any rate. A worker that dies is replaced; when
@@ -93,7 +94,7 @@ class Prefork(Strategy):
                 raise TypeError(f"a hook must be a function, not {hook!r}")
         self._workers = cpu_count() if workers is None else workers
         self._sizing = as_sizing(self._workers)
-        self.inner = check_strategy(Synchronous() if inner is None else inner)
+        super().__init__(Synchronous() if inner is None else inner)
         self.max_requests = max_requests
         self.max_requests_jitter = max_requests_jitter
         self.max_memory = max_memory
@@ -153,19 +154,9 @@ class Prefork(Strategy):
             self._ring()
 
     @property
-    def multithread(self) -> bool:  # type: ignore[override]
-        """Whether the handlers of one worker may run in several threads."""
-        return self.inner.multithread
-
-    @property
-    def datagrams(self) -> bool:  # type: ignore[override]
-        """Whether `inner` can handle datagrams."""
-        return self.inner.datagrams
-
-    @property
     def unsupported(self) -> str | None:  # type: ignore[override]
         """Why not here: the platform has no fork, or cannot run `inner`."""
-        return why_no_fork("Prefork") or self.inner.unsupported
+        return why_no_fork("Prefork") or super().unsupported
 
     def serve(self, server: Server, stop: StopSignal) -> None:
         """Start the workers, and keep as many as there are to be, until `stop`.
@@ -192,10 +183,6 @@ class Prefork(Strategy):
             waiter.close()
             supervisor.stop()
 
-    def ready(self, server: Server) -> bool:
-        """Whether `inner` has room."""
-        return self.inner.ready(server)
-
     def process_request(self, server: Server, request: Any, client_address: Any) -> None:
         """Have `inner` handle the connection in this process: a worker's, or `handle_request`'s."""
         if not (self._is_worker or self._said):
@@ -203,13 +190,13 @@ class Prefork(Strategy):
             _logger.warning(
                 "handle_request() handles in this process: only serve_forever() starts workers"
             )
-        self.inner.process_request(server, request, client_address)
+        super().process_request(server, request, client_address)
 
     def drain(self, server: Server, timeout: float | None) -> bool:
         """Wait for the workers, and end those that take longer than `timeout` seconds."""
         supervisor = self._supervisor
         ended = supervisor is None or supervisor.drain(timeout)
-        return self.inner.drain(server, timeout) and ended
+        return super().drain(server, timeout) and ended
 
     def status(self, server: Server) -> dict[str, Any]:
         """Add what the workers do, from the scoreboard: the same in each process of the server.
