@@ -63,8 +63,6 @@ class Prefork(Layer):
             cannot be called.
     """
 
-    multiprocess = True
-
     def __init__(
         self,
         workers: int | Sizing | None = None,
@@ -152,6 +150,11 @@ class Prefork(Layer):
         if self._board is not None:
             self._board.next_generation()
             self._ring()
+
+    @property
+    def multiprocess(self) -> bool:  # type: ignore[override]
+        """Whether handlers may run in several processes: they always do."""
+        return True
 
     @property
     def unsupported(self) -> str | None:  # type: ignore[override]
