@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ class DrainRecord:
 
     Args:
         in_flight: the register of the server's connections.
+
+    Attributes:
+        began_at: when it began to note, in seconds of `time.monotonic`; None: it has not.
     """
 
     def __init__(self, in_flight: InFlight) -> None:
@@ -30,12 +34,14 @@ class DrainRecord:
         self._fates: list[ConnectionFate] = []
         self._is_running = False
         self._report: DrainReport | None = None
+        self.began_at: float | None = None
 
     def begin(self) -> None:
         """Note what is in flight now. Again: what has come since; after `end`: nothing."""
         if self._report is not None:
             return
         if not self._is_running:
+            self.began_at = time.monotonic()
             self._is_running = True
             self._in_flight.observe(self)
         with self._lock:

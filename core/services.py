@@ -88,6 +88,11 @@ class Services(Handling):
         """
         return self._serverstrategy.drain_record.report()
 
+    @property
+    def drain_began(self) -> float | None:
+        """See `Server.drain_began`."""
+        return self._serverstrategy.drain_record.began_at
+
     def note_fates(self, fates: Iterable[ConnectionFate]) -> None:
         """See `Server.note_fates`."""
         self._serverstrategy.drain_record.add(fates)

@@ -144,6 +144,14 @@ class Server(Protocol):
         """
         raise NotImplementedError
 
+    @property
+    def drain_began(self) -> float | None:
+        """When the drain began of which `drain_report` tells, in seconds of `time.monotonic`.
+
+        None before.
+        """
+        raise NotImplementedError
+
     def note_fates(self, fates: Iterable[ConnectionFate]) -> None:
         """Add to the `drain_report` what became of connections that the strategy had elsewhere.
 

@@ -67,7 +67,7 @@ class Charge:
         Args:
             grace_period: seconds; None: it may take as long as it likes.
         """
-        self._tell_to_end()
+        self.stop()
         steps = []
         if grace_period is not None:
             over = time.monotonic() + grace_period
@@ -81,7 +81,7 @@ class Charge:
     def abort(self) -> None:
         """End it by SIGABRT, which has it write its stacks, and then by SIGKILL."""
         self.is_hung = True
-        self._send(signal.SIGABRT)
+        _send(self.pid, signal.SIGABRT)
         self.ending = Ending([(time.monotonic() + STEP_TIME, self.kill)])
 
     def cut(self) -> None:
@@ -91,16 +91,21 @@ class Charge:
     def terminate(self) -> None:
         """Send it SIGTERM."""
         _logger.warning("closing: worker %d goes on: sent SIGTERM", self.pid)
-        self._send(signal.SIGTERM)
+        _send(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """Send it SIGKILL."""
+        """Send SIGKILL to it, and to the children that handle its connections."""
         _logger.warning("closing: killed worker %d", self.pid)
-        self._send(signal.SIGKILL)
+        for each in self.worker.in_flight():
+            # It has not been reaped, for it is listed: so the number is still its own.
+            if each.child is not None:
+                _send(each.child, signal.SIGKILL)
+        _send(self.pid, signal.SIGKILL)
 
     def stop(self) -> None:
         """Have it stop accepting, finish what it has, and exit; nobody sees to it."""
-        self._tell_to_end()
+        self.slot.is_told = 1
+        self.stop_signal.set()
         self.ending = self.ending or Ending(())
 
     def close(self) -> None:
@@ -109,10 +114,7 @@ class Charge:
         if self.stack is not None:
             self.stack.close()
 
-    def _tell_to_end(self) -> None:
-        self.slot.is_ending = 1
-        self.stop_signal.set()
 
-    def _send(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+def _send(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import marshal
+import math
 import struct
 import time
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from serverstrategy.connection import plain_address
@@ -17,11 +17,11 @@ NONE, FINISHED, CUT = range(3)
 
 # When it ended, the child that has it, what became of it, its peer, when it was accepted. That one
 # comes last: it is what makes the entry one, and the others are written by then.
-_ENTRY = struct.Struct("@dqb71pd")
-_FATE = struct.Struct("@dqb")
-_CHILD_AT, _STARTED_AT = 8, _ENTRY.size - 8
+_ENTRY = struct.Struct("@dqb119pd")
+_CHILD_AT, _FATE_AT, _STARTED_AT = 8, 16, _ENTRY.size - 8
 _TIME, _NUMBER = struct.Struct("@d"), struct.Struct("@q")
-_LONGEST_PEER = 70
+# As long as the path of a Unix socket may be, as plain text: see unix(7).
+_LONGEST_PEER = 118
 
 _pack_entry, _pack_time = _ENTRY.pack_into, _TIME.pack_into
 _SIZE = _ENTRY.size
@@ -74,41 +74,44 @@ class Roster:
         except ValueError:  # it is no plain value
             peer = b""
         if not 0 < len(peer) <= _LONGEST_PEER:
-            peer = marshal.dumps(str(client_address)[:_LONGEST_PEER].encode()[: _LONGEST_PEER - 5])
+            text = str(client_address)[:_LONGEST_PEER].encode(errors="replace")
+            peer = marshal.dumps(text[: _LONGEST_PEER - 5].decode(errors="ignore"))
         _pack_entry(self._memory, place * _SIZE, 0.0, 0, NONE, peer, started)
-
-    def strike_off(self, place: int) -> None:
-        """Free `place`."""
-        _pack_time(self._memory, place * _SIZE + _STARTED_AT, 0.0)
 
     def note_child(self, place: int, child: int) -> None:
         """Write which child has the connection at `place`."""
         _NUMBER.pack_into(self._memory, place * _SIZE + _CHILD_AT, child)
 
     def note_fate(self, place: int, ended: float, fate: int) -> None:
-        """Write what has become of the connection at `place`, and keep it."""
-        child = _NUMBER.unpack_from(self._memory, place * _SIZE + _CHILD_AT)[0]
-        _FATE.pack_into(self._memory, place * _SIZE, ended, child, fate)
+        """Write what has become of the connection at `place`, and keep it until the next one."""
+        # In this order: who sees that it has ended is to see how.
+        self._memory[place * _SIZE + _FATE_AT] = fate
+        _pack_time(self._memory, place * _SIZE, ended)
+
+    def note_death(self, ended: float) -> None:
+        """Note that the worker has ended, and has cut by that what it had."""
+        for place, (has_ended, *_, started) in enumerate(_ENTRY.iter_unpack(self._memory)):
+            if started and not has_ended:
+                self.note_fate(place, ended, CUT)
 
     def clear(self) -> None:
         """Strike all off."""
         for place, entry in enumerate(_ENTRY.iter_unpack(self._memory)):
             if entry[-1]:
-                self.strike_off(place)
+                _pack_time(self._memory, place * _SIZE + _STARTED_AT, 0.0)
 
-    def __iter__(self) -> Iterator[Listed]:
-        """The connections, the oldest first."""
+    def listed(self, since: float = math.inf) -> list[Listed]:
+        """The connections that have not ended, or not before `since`, the oldest first."""
         found = [
             Listed(_peer(peer), started, child or None, ended, fate)
             for ended, child, fate, peer, started in _ENTRY.iter_unpack(self._memory)
-            if started
+            if started and (not ended or ended >= since)
         ]
-        return iter(sorted(found, key=lambda each: each.started))
+        return sorted(found, key=lambda each: each.started)
 
 
 def _peer(data: bytes) -> Any:
     try:
-        peer = marshal.loads(data)
+        return marshal.loads(data)
     except (EOFError, ValueError, TypeError):  # it is being written
         return None
-    return peer.decode(errors="replace") if isinstance(peer, bytes) else peer

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from serverstrategy.drain_report import ConnectionFate
 
-from ._roster import FINISHED
+from ._roster import FINISHED, Listed
 from ._slot import SLOT_SIZE, Slot
 
 # Numbers of the board itself, of eight bytes each: the generation that is wanted, and how many
 # slots have ever been taken.
 _GENERATION, _USED = range(2)
 _HEAD_SIZE = 64
+
+# How long the workers inside of one that was killed may go on writing to their board, in seconds.
+_ORPHANS_TIME = 2.0
 
 
 class Scoreboard:
@@ -25,12 +28,20 @@ class Scoreboard:
     Args:
         capacities: how many slots there are, and in each of the boards inside, and so on.
         memory: where it is; None: in memory of its own.
+        depth: inside of how many others it is.
+
+    Attributes:
+        capacity: how many slots there are.
+        depth: inside of how many others it is.
 
     Raises:
         OSError: the system refuses so much memory.
     """
 
-    def __init__(self, capacities: tuple[int, ...], memory: memoryview | None = None) -> None:
+    def __init__(
+        self, capacities: tuple[int, ...], memory: memoryview | None = None, depth: int = 0
+    ) -> None:
+        self.depth = depth
         if memory is None:
             memory = memoryview(mmap.mmap(-1, _board_size(capacities)))
         self.capacity, self._inside = capacities[0], capacities[1:]
@@ -60,9 +71,8 @@ class Scoreboard:
         if not self._inside:
             return None
         start = self._start(slot.number)
-        return Scoreboard(
-            self._inside, self._memory[start + SLOT_SIZE : self._start(slot.number + 1)]
-        )
+        memory = self._memory[start + SLOT_SIZE : self._start(slot.number + 1)]
+        return Scoreboard(self._inside, memory, self.depth + 1)
 
     def take(self, taken: set[int], now: float) -> Slot | None:
         """Prepare a slot for a worker that is to be forked at the time `now`.
@@ -74,15 +84,18 @@ class Scoreboard:
         Returns:
             A slot; None if all are taken.
         """
-        number = next((each for each in range(self.capacity) if each not in taken), None)
-        if number is None:
+        free = [self.slot(each) for each in range(self.capacity) if each not in taken]
+        if not free:
             return None
-        slot = self.slot(number)
+        quiet = now - _ORPHANS_TIME if self._inside else now
+        slot = next((each for each in free if each.since <= quiet), None)
+        if slot is None:
+            slot = min(free, key=lambda each: each.since)
         slot.clear(self.generation, now)
         inside = self.inside(slot)
         if inside is not None:
             inside.clear()
-        self._numbers[_USED] = max(self._numbers[_USED], number + 1)
+        self._numbers[_USED] = max(self._numbers[_USED], slot.number + 1)
         return slot
 
     def clear(self) -> None:
@@ -91,33 +104,44 @@ class Scoreboard:
             slot.pid = 0
         self._numbers[_GENERATION] = self._numbers[_USED] = 0
 
+    def note_death(self, slot: Slot, now: float) -> None:
+        """Free the slot of a worker that has ended, with the board inside of it.
+
+        Args:
+            slot: which.
+            now: when it ended, in seconds of `time.monotonic`. What it had in flight then was cut.
+        """
+        slot.roster.note_death(now)
+        inside = self.inside(slot)
+        if inside is not None:
+            for each in inside:
+                inside.note_death(each, now)
+        slot.since = now
+        slot.pid = 0
+
     def fates(self, since: float) -> list[ConnectionFate]:
-        """What became of the connections of the workers, all of which have ended; in their order.
+        """What became of the connections of the workers, all of which have ended.
 
         Args:
             since: which connections: those that had not ended at this time of `time.monotonic`.
-        """
-        fates = []
-        for slot in self.used():
-            # A worker that was killed has left its connections as they were.
-            fates += [
-                ConnectionFate(
-                    each.client_address, each.age, "finished" if each.fate == FINISHED else "cut"
-                )
-                for each in slot.roster
-                if not each.ended or each.ended >= since
-            ]
-            inside = self.inside(slot)
-            fates += inside.fates(since) if inside is not None else []
-        return fates
 
-    def clear_rosters(self, slots: Iterable[Slot] | None = None) -> None:
-        """Strike off the connections of these workers, and of those inside; None: of all."""
-        for slot in self.used() if slots is None else slots:
-            slot.roster.clear()
+        Returns:
+            Their fates, in the order of their ends.
+        """
+        ended = sorted(self._listed(since), key=lambda each: each.ended)
+        return [
+            ConnectionFate(
+                each.client_address, each.age, "finished" if each.fate == FINISHED else "cut"
+            )
+            for each in ended
+        ]
+
+    def _listed(self, since: float) -> Iterator[Listed]:
+        for slot in self.used():
+            yield from slot.roster.listed(since)
             inside = self.inside(slot)
             if inside is not None:
-                inside.clear_rosters()
+                yield from inside._listed(since)
 
     @property
     def generation(self) -> int:

@@ -13,10 +13,13 @@ _STATE_NAMES = ("free", "starting", "waiting", "busy", "closing", "retiring")
 
 # Where each number is, of eight bytes each; times are in seconds of `time.monotonic`. What changes
 # with each connection stands together, and is written by one call.
-_PID, _GENERATION, _IS_DUE, _IS_ENDING, _TEXT, _STARTED = range(6)
+_PID, _GENERATION, _IS_DUE, _TEXT, _STARTED, _IS_TOLD = range(6)
 _STATE, _CONNECTIONS, _ERRORS, _IN_FLIGHT, _IS_SPARE, _THREADS, _OLDEST, _SINCE = range(8, 16)
 _CHANGES = struct.Struct("@qqqqqqdd")
 _CHANGES_AT = 8 * _STATE
+pack_changes = _CHANGES.pack
+"""What `Slot.tell` takes, of the numbers from `state` to `since`, in the order of `Slot`."""
+
 _NUMBERS_SIZE = 128
 
 _TEXT_SIZE = 2048
@@ -58,8 +61,8 @@ class Slot:
         pid: the worker's process identifier; 0: the slot is free.
         generation: how often all workers had been replaced before it.
         is_due: 1 if it asks to be replaced.
-        is_ending: 1 if it has been told to end, which it may not have heard.
         started: when it was forked.
+        is_told: 1 if it was told to end.
         state: what it does: a number from `FREE` to `RETIRING`.
         connections: how many it has accepted.
         errors: in how many of them an error was reported.
@@ -70,14 +73,14 @@ class Slot:
             0.0: it has none.
         since: when it last wrote here.
         roster: its connections, one by one.
-        tell: writes the numbers from `state` to `since` in the order above, for each connection.
+        tell: writes what `pack_changes` returns, for each connection.
     """
 
     pid = _Number(_PID)
     generation = _Number(_GENERATION)
     is_due = _Number(_IS_DUE)
-    is_ending = _Number(_IS_ENDING)
     started = _Time(_STARTED)
+    is_told = _Number(_IS_TOLD)
     state = _Number(_STATE)
     connections = _Number(_CONNECTIONS)
     errors = _Number(_ERRORS)
@@ -92,8 +95,9 @@ class Slot:
         self.numbers = memory[:_NUMBERS_SIZE].cast("q")
         self.times = memory[:_NUMBERS_SIZE].cast("d")
         self.roster = Roster(memory[_NUMBERS_SIZE : SLOT_SIZE - _TEXT_SIZE])
-        # One call, for each connection, and no function of Python's beside it.
-        self.tell = partial(_CHANGES.pack_into, memory[_CHANGES_AT:_NUMBERS_SIZE], 0)
+        # No function of Python's, since it is for each connection. Nor `pack_into`, which writes
+        # zeros before, for a reader to see.
+        self.tell = partial(memory[_CHANGES_AT:_NUMBERS_SIZE].__setitem__, slice(None))
         self._text = memory[SLOT_SIZE - _TEXT_SIZE : SLOT_SIZE]
 
     def clear(self, generation: int, now: float) -> None:
@@ -107,10 +111,10 @@ class Slot:
 
     @property
     def state_name(self) -> str:
-        """What the worker does, as text. One that is busy does not hear that it is to end."""
+        """What the worker does. One that was told to end may be too busy to have noticed."""
         state = self.state
-        if self.is_ending:
-            state = {BUSY: CLOSING, WAITING: RETIRING}.get(state, state)
+        if self.is_told and state in (WAITING, BUSY):
+            state = CLOSING if self.in_flight else RETIRING
         return _STATE_NAMES[state]
 
     @property

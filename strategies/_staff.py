@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from serverstrategy.drain_report import ConnectionFate
 from serverstrategy.stop_signal import StopSignal
 from serverstrategy.strategy import Server
 
@@ -102,21 +101,13 @@ class Staff:
         self._children.close()
         return ended
 
-    def take_fates(self, since: float) -> list[ConnectionFate]:
-        """What became of the connections of those that have ended, in their order. Once.
-
-        Args:
-            since: which connections: those that were in flight then, or came later.
-        """
-        fates = self._board.fates(since)
-        self._board.clear_rosters()
-        return fates
-
     def _force(self) -> None:
+        # Workers inside of a worker are gone before that one's next step is due.
+        step_time = STEP_TIME / 4**self._board.depth
         for step in (Charge.cut, Charge.terminate, Charge.kill):
             for charge in self.all():
                 step(charge)
-            if self._children.wait(None if step is Charge.kill else STEP_TIME):
+            if self._children.wait(None if step is Charge.kill else step_time):
                 return
 
     def _work(self, charge: Charge, ring: Ring) -> int:
@@ -132,14 +123,11 @@ class Staff:
         self._server.add_watched(self._children)
 
     def _end(self, charge: Charge, pid: int, status: int) -> None:
-        if charge.status is not None:
-            return
-        self._charges.pop(pid, None)
-        charge.status = status
-        if not self._children.pids():
-            self._server.remove_watched(self._children)
-        self._on_end(charge, status)
-        if not self._stop.is_set():
-            self._board.clear_rosters([charge.slot])
-        charge.slot.pid = 0
+        if charge.status is None:  # if not, Ctrl-C came amid the first call
+            self._charges.pop(pid, None)
+            charge.status = status
+            if not self._children.pids():
+                self._server.remove_watched(self._children)
+            self._on_end(charge, status)
+        self._board.note_death(charge.slot, time.monotonic())
         charge.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -59,7 +60,7 @@ class Supervisor:
         self._target = 0
         self._ask_at = 0.0
         self._all_drained = True
-        self._stopped_at = 0.0
+        self._telling = threading.Lock()
 
     def run(self, waiter: Waiter) -> None:
         """Keep the workers until the stop.
@@ -85,7 +86,6 @@ class Supervisor:
 
     def stop(self) -> None:
         """Have all workers stop accepting."""
-        self._stopped_at = time.monotonic()
         self._staff.stop()
 
     def drain(self, timeout: float | None) -> bool:
@@ -96,7 +96,9 @@ class Supervisor:
         """
         ended = self._staff.end(timeout) and self._all_drained
         self._all_drained = True  # it has been said, and who asks once more asks what is left
-        self._server.note_fates(self._staff.take_fates(self._stopped_at))
+        since = self._server.drain_began
+        if since is not None and self._telling.acquire(blocking=False):  # once, and never released
+            self._server.note_fates(self._board.fates(since))
         return ended
 
     # While it serves

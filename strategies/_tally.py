@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 
@@ -11,7 +12,7 @@ from serverstrategy.connection import Connection
 from serverstrategy.in_flight import InFlight
 
 from ._roster import CUT, FINISHED, PLACES
-from ._slot import BUSY, CLOSING, RETIRING, STARTING, WAITING, Slot
+from ._slot import BUSY, CLOSING, RETIRING, STARTING, WAITING, Slot, pack_changes
 
 
 class Tally:
@@ -50,7 +51,9 @@ class Tally:
         self._on_end = on_end
         # Reentrant, because a signal handler runs inside whatever the main thread is doing.
         self._lock = threading.RLock()
-        self._free = list(range(PLACES))
+        # Taken in turn, so that those which have ended stay listed as long as can be: a drain that
+        # has just begun in the parent asks for them.
+        self._free = deque(range(PLACES))
         self._places: dict[Connection, int] = {}
         self._accepts, self._changes = count(1), count(1)
         self._change = 0
@@ -64,17 +67,15 @@ class Tally:
         self._on_accepting()
 
     def retire(self) -> None:
-        """Note that none is accepted any more, and keep what becomes of each that is left."""
+        """Note that none is accepted any more."""
         self._is_ending = True
         self._update()
 
     def began(self, connection: Connection) -> None:
         """See `Observer.began`."""
         self._connections = next(self._accepts)
-        if self._count_threads is not None:
-            self._threads = self._count_threads()
         try:
-            place = self._free.pop()
+            place = self._free.popleft()
         except IndexError:
             pass  # more than can be listed
         else:
@@ -96,17 +97,15 @@ class Tally:
                 self._errors += 1
         place = self._places.pop(connection, None)
         if place is not None:
-            self._leave(place, connection)
+            fate = CUT if connection.is_cut else FINISHED
+            self._roster.note_fate(place, time.monotonic(), fate)
+            self._free.append(place)
+        if self._count_threads is not None:
+            # Not when it has begun: the thread that is started for it is not there yet.
+            self._threads = self._count_threads()
         self._update()
         if self._on_end is not None:
             self._on_end(self._connections)
-
-    def _leave(self, place: int, connection: Connection) -> None:
-        if self._is_ending:
-            self._roster.note_fate(place, time.monotonic(), CUT if connection.is_cut else FINISHED)
-        else:
-            self._roster.strike_off(place)
-            self._free.append(place)
 
     def _update(self) -> None:
         """Write what is true now."""
@@ -122,14 +121,16 @@ class Tally:
                 state = BUSY if number else WAITING
             oldest = self._in_flight.oldest() if number else None
             self._slot.tell(
-                state,
-                self._connections,
-                self._errors,
-                number,
-                not self._is_ending and (self._is_concurrent or not number) and self._ready(),
-                self._threads,
-                0.0 if oldest is None else oldest.started,
-                time.monotonic(),
+                pack_changes(
+                    state,
+                    self._connections,
+                    self._errors,
+                    number,
+                    not self._is_ending and (self._is_concurrent or not number) and self._ready(),
+                    self._threads,
+                    0.0 if oldest is None else oldest.started,
+                    time.monotonic(),
+                )
             )
             if change == self._change:
                 return

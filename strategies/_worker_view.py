@@ -25,7 +25,7 @@ class WorkerView:
     """
 
     def __init__(self, slot: Slot, board: Scoreboard | None) -> None:
-        self.in_flight = [each for each in slot.roster if not each.ended]
+        self.in_flight = slot.roster.listed()
         self.connections = slot.in_flight
         self.threads = slot.threads
         self.board = board

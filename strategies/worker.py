@@ -52,7 +52,7 @@ class Worker:
 
     def in_flight(self) -> list[Listed]:
         """The connections that it handles, the oldest first, and at most 256 of them."""
-        return [each for each in self._slot.roster if not each.ended]
+        return self._slot.roster.listed()
 
     def __repr__(self) -> str:
         return f"<worker {self.pid}, {self.state}, {self.age:.3f} s>"
