@@ -37,6 +37,10 @@ class ThreadsStrategy(Strategy):
         """Return the threads for the time until the next drain."""
         raise NotImplementedError
 
+    def count_busy(self, connections: int) -> int:
+        """How many threads have a connection, where there are so many."""
+        return connections
+
     def process_request(self, server: Server, request: Any, client_address: Any) -> None:
         """Give the connection to a thread.
 
@@ -56,7 +60,8 @@ class ThreadsStrategy(Strategy):
         shown = super().status(server)
         view = as_view(server)
         if view is not None:
-            threads, busy = view.threads, min(view.threads, view.connections)
+            busy = self.count_busy(view.connections)
+            threads = max(view.threads, busy)  # one may have started since the worker has counted
         else:
             crew = self._crew
             idents = set() if crew is None else crew.idents()

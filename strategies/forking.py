@@ -144,8 +144,9 @@ class Forking(Strategy):
     ) -> None:
         self._unwatch(server)
         connection = server.in_flight.find(request)
-        if connection is not None and status < 0:
-            connection.is_cut = True
+        if connection is not None:
+            connection.has_failed = status != 0
+            connection.is_cut = connection.is_cut or status < 0
         server.end_child(request, client_address)
         if status < 0:
             _logger.error(
@@ -166,11 +167,13 @@ def _handle_in_child(server: Server, request: Any, client_address: Any) -> int:
 
 
 def _complete(server: Server, request: Any, client_address: Any) -> int:
+    # Entered here, for what is noted of it.
+    connection = server.in_flight.add(request, client_address)
     server.complete_request(request, client_address)
     if getattr(request, "fileno", lambda: -1)() != -1:
         # It is still open: a thread has it, and all threads here were started by the handler.
         join_threads(threading.enumerate())
-    return 0
+    return int(connection.has_failed)
 
 
 def _is_readable(server: Server) -> bool:

@@ -36,6 +36,10 @@ class ThreadPool(ThreadsStrategy):
         """Whether a thread, or a place to wait for one, is free."""
         return len(server.in_flight) < self.threads + self.waiting
 
+    def count_busy(self, connections: int) -> int:
+        """Return all of them, or as many as there are threads."""
+        return min(connections, self.threads)
+
     def new_crew(self) -> Crew:
         """Return at most `threads` threads."""
         return Crew(self.threads, None)

@@ -137,6 +137,14 @@ class Commands(BaseRequestHandler):
     def do_status(self) -> str:
         return json.dumps(self.server.status())
 
+    def do_reload(self) -> None:
+        self.server.strategy.reload()
+
+    def do_leave_thread(self, path: str) -> str:
+        """Leave a thread behind, which keeps its process from ending until nobody has the lock."""
+        threading.Thread(target=self.do_wait, args=(path,)).start()
+        return "left"
+
     def do_report(self) -> str:
         return json.dumps(report(self.server))
 
@@ -448,6 +456,7 @@ def main() -> None:
     signal.signal(signal.SIGUSR1, lambda *_: server.server_close())
     signal.signal(signal.SIGUSR2, hoard_or_release)
     signal.signal(signal.SIGWINCH, lambda *_: drain(server))
+    signal.signal(signal.SIGPROF, lambda *_: tell("status", answer=server.status()))
     following = iter(options["next"])
     signal.signal(signal.SIGHUP, lambda *_: assign(server, next(following)))
     if options["beside"]:
