@@ -62,6 +62,7 @@ OPTIONS = {
     "shape": "",  # a class of `shapes` that is given the strategy
     "way": "adopt",  # or "class": how it is given that
     "next": [],  # strategies to assign, one with each SIGHUP
+    "worker_hooks": [],  # names of WORKER_HOOKS, for the outermost Prefork
     "unflushed": "",  # text that is in the buffer of the standard output before serving
 }
 
@@ -314,6 +315,86 @@ HOOKS = {
 }
 
 
+def about(worker: Any) -> dict[str, Any]:
+    """A worker of `Prefork` as the hooks see it, as plain data."""
+    names = ("number", "generation", "age", "state", "has_started", "connections", "errors")
+    shown = {name: getattr(worker, name) for name in names}
+    in_flight = [[peer(each.client_address), each.age] for each in worker.in_flight()]
+    return shown | {"worker": worker.pid, "in_flight": in_flight, "repr": repr(worker)}
+
+
+exits: list[int] = []
+
+
+def start_tells(worker: Any) -> None:
+    tell("worker_start", **about(worker))
+
+
+def start_raises(worker: Any) -> None:
+    start_tells(worker)
+    raise ValueError("on_worker_start fails")
+
+
+def start_exits(worker: Any) -> None:
+    start_tells(worker)
+    os._exit(7)
+
+
+def start_hangs(worker: Any) -> None:
+    start_tells(worker)
+    time.sleep(60)
+
+
+def exit_tells(worker: Any, status: int) -> None:
+    exits.append(status)
+    tell("worker_exit", status=status, **about(worker))
+
+
+def exit_raises(worker: Any, status: int) -> None:
+    exit_tells(worker, status)
+    raise ValueError("on_worker_exit fails")
+
+
+def exit_raises_system_exit(worker: Any, status: int) -> None:
+    exit_tells(worker, status)
+    raise SystemExit
+
+
+def timeout_tells(worker: Any) -> None:
+    tell("worker_timeout", **about(worker))
+
+
+def timeout_raises(worker: Any) -> None:
+    timeout_tells(worker)
+    raise ValueError("on_worker_timeout fails")
+
+
+def once_replaced(hook: Any, until: int = 100) -> Any:
+    """`hook` in the workers that are started after the first exit, and before so many."""
+
+    def start(worker: Any) -> None:
+        (hook if 0 < len(exits) < until else start_tells)(worker)
+
+    return start
+
+
+WORKER_HOOKS = {
+    "start_tells": ("on_worker_start", start_tells),
+    "start_raises": ("on_worker_start", start_raises),
+    "start_exits": ("on_worker_start", start_exits),
+    "start_hangs": ("on_worker_start", start_hangs),
+    "successors_raise": ("on_worker_start", once_replaced(start_raises)),
+    "successors_exit": ("on_worker_start", once_replaced(start_exits)),
+    "successors_hang": ("on_worker_start", once_replaced(start_hangs)),
+    "two_successors_exit": ("on_worker_start", once_replaced(start_exits, 3)),
+    "exit_tells": ("on_worker_exit", exit_tells),
+    "exit_raises": ("on_worker_exit", exit_raises),
+    "exit_raises_system_exit": ("on_worker_exit", exit_raises_system_exit),
+    "timeout_tells": ("on_worker_timeout", timeout_tells),
+    "timeout_raises": ("on_worker_timeout", timeout_raises),
+}
+
+
 def no_thread(*_: Any) -> None:
     raise RuntimeError("can't start new thread")
 
@@ -389,6 +470,9 @@ def build(text: str, options: dict[str, Any]) -> Any:
         else:
             method, function = HOOKS[name]
             setattr(server, method, function.__get__(server))
+    for name in options["worker_hooks"]:
+        attribute, hook = WORKER_HOOKS[name]
+        setattr(server.strategy, attribute, hook)
     return server
 
 
