@@ -477,7 +477,7 @@ def build(text: str, options: dict[str, Any]) -> Any:
 
 
 def serve(server: Any, options: dict[str, Any]) -> None:
-    error = None
+    error = message = None
     try:
         if options["requests"]:
             for _ in range(options["requests"]):
@@ -485,8 +485,8 @@ def serve(server: Any, options: dict[str, Any]) -> None:
         else:
             server.serve_forever(options["poll"])
     except BaseException as exc:  # noqa: BLE001 - the test asks which
-        error = type(exc).__name__
-    tell("returned", error=error)
+        error, message = type(exc).__name__, str(exc)
+    tell("returned", error=error, message=message)
 
 
 def obey(server: Any) -> None:
