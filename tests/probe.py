@@ -9,6 +9,7 @@ writes one JSON object a line to its standard output: what happened, and when.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import json
@@ -197,6 +198,19 @@ class Commands(BaseRequestHandler):
             finally:
                 os._exit(1)
         return str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+    def do_ignore(self, signal_number: str) -> str:
+        """Ignore a signal: in any thread, which Python does in the main thread only."""
+        set_handler = ctypes.CDLL(None).signal
+        set_handler.argtypes = [ctypes.c_int, ctypes.c_void_p]
+        set_handler(int(signal_number), int(signal.SIG_IGN))
+        return "ignored"
+
+    def do_hold(self, seconds: str) -> str:
+        """Sleep with the interpreter's lock."""
+        self.wfile.write(b"holding\n")
+        ctypes.PyDLL(None).sleep(int(seconds))
+        return "held"
 
     def do_die(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
