@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import itertools
 import json
 import logging
 import os
@@ -63,6 +64,7 @@ OPTIONS = {
     "shape": "",  # a class of `shapes` that is given the strategy
     "way": "adopt",  # or "class": how it is given that
     "next": [],  # strategies to assign, one with each SIGHUP
+    "failing_forks": [],  # which calls of os.fork fail in the main process, from 0
     "worker_hooks": [],  # names of WORKER_HOOKS, for the outermost Prefork
     "unflushed": "",  # text that is in the buffer of the standard output before serving
 }
@@ -417,6 +419,21 @@ def no_fork() -> int:
     raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
+def fork_failing(numbers: list[int]) -> Any:
+    """An `os.fork` of which the calls with these numbers fail in this process."""
+    fork, pid, calls = os.fork, os.getpid(), itertools.count()
+
+    def count_and_fork() -> int:
+        if os.getpid() == pid:
+            number = next(calls)
+            tell("fork", number=number, at=time.monotonic())
+            if number in numbers:
+                no_fork()
+        return fork()
+
+    return count_and_fork
+
+
 def drain(server: Any) -> None:
     tell("drained", report=server.shutdown(drain=True).plain())
 
@@ -484,6 +501,8 @@ def build(text: str, options: dict[str, Any]) -> Any:
         else:
             method, function = HOOKS[name]
             setattr(server, method, function.__get__(server))
+    if options["failing_forks"]:
+        os.fork = fork_failing(options["failing_forks"])
     for name in options["worker_hooks"]:
         attribute, hook = WORKER_HOOKS[name]
         setattr(server.strategy, attribute, hook)
