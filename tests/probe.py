@@ -63,7 +63,8 @@ OPTIONS = {
     "overridden": False,  # each hook by one that only passes on
     "shape": "",  # a class of `shapes` that is given the strategy
     "way": "adopt",  # or "class": how it is given that
-    "next": [],  # strategies to assign, one with each SIGHUP
+    "next": [],  # strategies to assign, one with each SIGHUP, which has it reload if there are none
+    "quiet": False,  # handlers do not tell that they begin and end
     "failing_forks": [],  # which calls of os.fork fail in the main process, from 0
     "worker_hooks": [],  # names of WORKER_HOOKS, for the outermost Prefork
     "unflushed": "",  # text that is in the buffer of the standard output before serving
@@ -101,9 +102,11 @@ class Commands(BaseRequestHandler):
 
     rfile: Any
     wfile: Any
+    is_quiet = False
 
     def handle(self) -> None:
-        tell("handling", peer=peer(self.client_address))
+        if not self.is_quiet:
+            tell("handling", peer=peer(self.client_address))
         for line in self.rfile:
             command, *arguments = line.decode().split()
             reply = getattr(self, f"do_{command}")(*arguments)
@@ -111,7 +114,8 @@ class Commands(BaseRequestHandler):
 
     def finish(self) -> None:
         super().finish()
-        tell("finished", peer=peer(self.client_address))
+        if not self.is_quiet:
+            tell("finished", peer=peer(self.client_address))
 
     def do_echo(self, *words: str) -> str:
         return " ".join(words)
@@ -137,6 +141,14 @@ class Commands(BaseRequestHandler):
         except Exception as error:  # noqa: BLE001 - the test asks which
             return f"{type(error).__name__}: {error}"
         return "assigned"
+
+    def do_reload(self) -> str:
+        self.server.strategy.reload()
+        return "reloaded"
+
+    def do_hoard(self, megabytes: str) -> str:
+        memory.append(b"x" * (int(megabytes) << 20))
+        return "hoarded"
 
     def do_status(self) -> str:
         return json.dumps(self.server.status())
@@ -439,6 +451,7 @@ def drain(server: Any) -> None:
 
 
 hoard: list[int] = []
+memory: list[bytes] = []
 
 
 def hoard_or_release(*_: Any) -> None:
@@ -461,6 +474,11 @@ def assign(server: Any, text: str) -> None:
     # Takes a number: the threads that the new strategy starts have higher ones.
     number = threading.Thread().name.split("-")[1]
     tell("assigned", before=repr(before), strategy=repr(server.strategy), thread=int(number))
+
+
+def resize(server: Any, difference: int) -> None:
+    server.strategy.workers = max(1, server.strategy.workers + difference)
+    tell("resized", workers=server.strategy.workers)
 
 
 def give(cls: Any, text: str, way: str) -> Any:
@@ -535,6 +553,10 @@ def obey(server: Any) -> None:
             try:
                 if method == "assign":
                     assign(server, " ".join(arguments))
+                elif method == "workers":
+                    server.strategy.workers = int(arguments[0])
+                elif method == "reload":
+                    server.strategy.reload()
                 else:
                     answer = getattr(server, method)(*map(float, arguments))
             except Exception as exc:  # noqa: BLE001 - the test asks which
@@ -574,8 +596,14 @@ def main() -> None:
     signal.signal(signal.SIGUSR2, hoard_or_release)
     signal.signal(signal.SIGWINCH, lambda *_: drain(server))
     signal.signal(signal.SIGPROF, lambda *_: tell("status", answer=server.status()))
+    signal.signal(signal.SIGTTIN, lambda *_: resize(server, 1))
+    signal.signal(signal.SIGTTOU, lambda *_: resize(server, -1))
     following = iter(options["next"])
-    signal.signal(signal.SIGHUP, lambda *_: assign(server, next(following)))
+    signal.signal(
+        signal.SIGHUP,
+        lambda *_: assign(server, next(following)) if options["next"] else server.strategy.reload(),
+    )
+    Commands.is_quiet = options["quiet"]
     if options["beside"]:
         threading.Thread(target=threading.Event().wait, daemon=True).start()
         threads += 1
