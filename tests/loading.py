@@ -46,6 +46,7 @@ class Fate(NamedTuple):
         parent: the parent of that one.
         began: in seconds of `time.monotonic`, as `ended`.
         ended: when it was over.
+        port: the client's, by which the server knows it; 0: it was refused.
     """
 
     what: str
@@ -53,6 +54,7 @@ class Fate(NamedTuple):
     parent: int
     began: float
     ended: float
+    port: int
 
 
 class Connection:
@@ -82,7 +84,8 @@ class Connection:
         pids = [int(word) for word in words[:2]] if len(words) == 3 else [0, 0]
         if what == "ended":
             what = "answered" if pids[0] else "cut"
-        return Fate(what, *pids, self.began, time.monotonic())
+        port = self.socket.getsockname()[1]
+        return Fate(what, *pids, self.began, time.monotonic(), port)
 
 
 class Generator:
