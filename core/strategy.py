@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .expression import expression
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterable
@@ -238,21 +240,4 @@ class Strategy:
 
     def __repr__(self) -> str:
         """The expression that builds it, as `serverstrategy.strategies.parse` reads it."""
-        import inspect  # here, because it costs more to import than the rest of this package
-
-        shown: list[str] = []
-        in_order = True
-        parameters: list[inspect.Parameter] = []
-        if type(self).__init__ is not object.__init__:
-            parameters = list(inspect.signature(type(self)).parameters.values())
-        for parameter in parameters:
-            value = getattr(self, parameter.name)
-            if parameter.kind is parameter.VAR_POSITIONAL:
-                shown += map(repr, value)
-            elif value == parameter.default:
-                in_order = False
-            elif in_order and parameter.kind is not parameter.KEYWORD_ONLY:
-                shown.append(repr(value))
-            else:
-                shown.append(f"{parameter.name}={value!r}")
-        return f"{type(self).__name__}({', '.join(shown)})"
+        return expression(self)

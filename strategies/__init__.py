@@ -6,16 +6,20 @@ from .limit import Limit
 from .parsing import parse
 from .per_client import PerClient
 from .prefork import Prefork
+from .sizing import Adaptive, Fixed, Sizing
 from .synchronous import Synchronous
 from .thread_pool import ThreadPool
 from .threaded import Threaded
 
 __all__ = [
+    "Adaptive",
     "Fallback",
+    "Fixed",
     "Forking",
     "Limit",
     "PerClient",
     "Prefork",
+    "Sizing",
     "Synchronous",
     "ThreadPool",
     "Threaded",

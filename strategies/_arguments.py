@@ -22,7 +22,9 @@ def at_least(minimum: int, value: object, name: str, *, or_none: bool = False) -
         raise ValueError(f"{name} must be at least {minimum}, not {value}")
 
 
-def seconds(value: float | None, name: str, *, or_none: bool = False) -> Any:
+def seconds(
+    value: float | None, name: str, *, or_none: bool = False, or_zero: bool = False
+) -> Any:
     """Check a time, and return it.
 
     Raises:
@@ -33,8 +35,9 @@ def seconds(value: float | None, name: str, *, or_none: bool = False) -> Any:
         return None
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if not value > 0:
-        raise ValueError(f"{name} must be more than 0 seconds, not {value!r}")
+    if not (value > 0 or (or_zero and value == 0)):
+        least = "at least" if or_zero else "more than"
+        raise ValueError(f"{name} must be {least} 0 seconds, not {value!r}")
     return value
 
 

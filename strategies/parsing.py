@@ -8,6 +8,7 @@ from serverstrategy.strategy import Strategy
 
 from . import registry
 from .place import Builder, reason
+from .sizing import is_sizing
 
 if TYPE_CHECKING:
     import ast
@@ -20,10 +21,10 @@ _LONGEST = 20_000
 def parse(text: str, *, allow_import: bool = False) -> Strategy:
     """Build the strategy that `text` describes: `parse(repr(strategy))` builds its like.
 
-    The text is read, not evaluated: it can hold names of strategies, numbers, strings, True, False,
-    None, keywords, nested strategies, and lists and tuples of these, and nothing else. A bare name
-    means the defaults: `"Threaded"` is `Threaded()`. Whether the platform can run it is asked
-    later, by the server that is given it.
+    The text is read, not evaluated: it can hold names of strategies and of sizings, numbers,
+    strings, True, False, None, keywords, nested strategies, and lists and tuples of these, and
+    nothing else. A bare name means the defaults: `"Threaded"` is `Threaded()`. Whether the platform
+    can run it is asked later, by the server that is given it.
 
     A name is one in the box, or one that an installed package declares as an entry point of the
     group `serverstrategy.strategies`. The package is imported when the text names its strategy.
@@ -102,7 +103,7 @@ class _Reader:
 
     def _build_at(
         self, node: ast.expr, module: ast.expr, name: ast.expr, call: ast.Call | None
-    ) -> Strategy:
+    ) -> object:
         parts = _dotted(module), _dotted(name)
         if not all(parts):
             raise self._refusal(node)
@@ -110,7 +111,7 @@ class _Reader:
         builder = registry.find_at(place, allow_import=self._allow_import)
         return self._call(place, builder, call)
 
-    def _call(self, name: str, builder: Builder, call: ast.Call | None) -> Strategy:
+    def _call(self, name: str, builder: Builder, call: ast.Call | None) -> object:
         named: dict[str, object] = {}
         for keyword in call.keywords if call else ():
             if keyword.arg is None:
@@ -166,15 +167,15 @@ def _dotted(node: ast.expr) -> str:
 
 def _call(
     name: str, builder: Builder, positional: list[object], named: dict[str, object]
-) -> Strategy:
+) -> object:
     try:
-        strategy = builder(*positional, **named)
+        built = builder(*positional, **named)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}: {error}") from None
     except (OSError, RecursionError, MemoryError):
         raise
     except Exception as error:
         raise ValueError(f"{name}: {reason(error)}") from error
-    if not isinstance(strategy, Strategy):
-        raise ValueError(f"{name}: it returned {strategy!r}, which is no strategy")  # noqa: TRY004
-    return strategy
+    if not (isinstance(built, Strategy) or is_sizing(built)):
+        raise ValueError(f"{name}: it returned {built!r}, which is no strategy")
+    return built

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from serverstrategy.strategy import Strategy
 
+from .sizing import is_sizing
+
 Builder = Callable[..., object]
-"""A class of strategies, or a function that returns one."""
+"""A class of strategies or sizings, or a function that returns one."""
 
 
 class LoadError(Exception):
@@ -39,7 +41,7 @@ def load(place: str) -> Builder:
 
 def _check(found: object) -> Builder:
     if isinstance(found, type):
-        if issubclass(found, Strategy):
+        if issubclass(found, Strategy) or is_sizing(found):
             return found
         what = f"the class {found.__qualname__}"
     elif isinstance(found, Strategy):

@@ -11,6 +11,7 @@ from .per_client import PerClient
 from .place import Builder, LoadError, load
 from .plugin import GROUP, Plugin, installed
 from .prefork import Prefork
+from .sizing import Adaptive, Fixed
 from .synchronous import Synchronous
 from .thread_pool import ThreadPool
 from .threaded import Threaded
@@ -30,15 +31,19 @@ BOX: dict[str, type[Strategy]] = {
     )
 }
 
+# What a strategy in the box may be given, beside other strategies.
+PARTS: dict[str, Builder] = {each.__name__: each for each in (Adaptive, Fixed)}
+
 
 def find(name: str) -> Builder:
-    """What builds the strategy `name`. A name in the box never means anything else.
+    """What builds the strategy `name`, or a part of one. A name of ours never means anything else.
 
     Raises:
         ValueError: nothing has this name, several packages have it, or it cannot be loaded.
     """
-    if name in BOX:
-        return BOX[name]
+    for ours in (BOX, PARTS):
+        if name in ours:
+            return ours[name]
     everything = installed()
     plugins = [each for each in everything if each.name == name]
     if not plugins:
@@ -89,7 +94,7 @@ def _choice(plugins: list[Plugin]) -> str:
 def _did_you_mean(name: str) -> str:
     import difflib
 
-    by_lower = {known.lower(): known for known in _names()}
+    by_lower = {known.lower(): known for known in [*_names(), *PARTS]}
     close = [known for known in by_lower if known.startswith(name.lower())]
     close += difflib.get_close_matches(name.lower(), by_lower, n=1)
     return f" (did you mean {by_lower[close[0]]!r}?)" if close else ""

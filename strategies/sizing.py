@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
-from ._arguments import at_least
+from serverstrategy.expression import expression
+
+from ._arguments import at_least, seconds
 
 
 class Sizing(Protocol):
@@ -47,7 +49,7 @@ class Fixed:
         return self.workers
 
     def __repr__(self) -> str:
-        return f"Fixed({self.workers})"
+        return expression(self)
 
 
 class Adaptive:
@@ -67,7 +69,7 @@ class Adaptive:
 
     Raises:
         TypeError, ValueError: a count is no int of at least 1 (`min_spare`, `max_spare`: 0), or
-            they contradict each other; `settle` is negative.
+            they contradict each other; `settle` is no number of at least 0.
     """
 
     interval: float | None = 0.25
@@ -84,13 +86,11 @@ class Adaptive:
         at_least(min_workers, max_workers, "max_workers")
         at_least(0, min_spare, "min_spare")
         at_least(max(1, min_spare), max_spare, "max_spare")
-        if not settle >= 0.0:
-            raise ValueError(f"settle must be at least 0 seconds, not {settle!r}")
         self.min_workers = min_workers
         self.max_workers = self.most = max_workers
         self.min_spare = min_spare
         self.max_spare = max_spare
-        self.settle = settle
+        self.settle: float = seconds(settle, "settle", or_zero=True)
         self._step = 1
         self._fewer_from: float | None = None
 
@@ -118,18 +118,27 @@ class Adaptive:
         return max(self.min_workers, min(self.max_workers, workers))
 
     def __repr__(self) -> str:
-        shown = f"{self.min_workers}, {self.max_workers}, {self.min_spare}, {self.max_spare}"
-        return f"Adaptive({shown}, {self.settle!r})"
+        return expression(self)
 
 
-def as_sizing(workers: object) -> Sizing:
+def is_sizing(value: object) -> bool:
+    """Whether `value` has what a `Sizing` has, or is a class of those."""
+    return callable(getattr(value, "wanted", None))
+
+
+def as_sizing(workers: Any) -> Sizing:
     """What `Prefork` is given for `workers`, as an object.
 
     Raises:
         TypeError, ValueError: it is neither an int of at least 1 nor a `Sizing`.
     """
-    if isinstance(workers, int):
+    if isinstance(workers, int) and not isinstance(workers, bool):
         return Fixed(workers)
-    if not callable(getattr(workers, "wanted", None)):
-        raise TypeError(f"workers must be an int, an Adaptive or another Sizing, not {workers!r}")
-    return workers  # type: ignore[return-value]
+    if isinstance(workers, type) or not is_sizing(workers):
+        raise TypeError(f"workers must be an int or a Sizing, such as Adaptive(), not {workers!r}")
+    for name in ("most", "interval"):
+        if not hasattr(workers, name):
+            raise TypeError(f"workers must be an int or a Sizing, which has {name}, not {workers!r}")
+    sizing: Sizing = workers
+    at_least(1, sizing.most, "most")
+    return sizing

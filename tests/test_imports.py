@@ -366,11 +366,14 @@ def test_what_the_package_offers() -> None:
 
 def test_what_the_strategies_offer() -> None:
     assert sorted(strategies.__all__) == [
+        "Adaptive",
         "Fallback",
+        "Fixed",
         "Forking",
         "Limit",
         "PerClient",
         "Prefork",
+        "Sizing",
         "Synchronous",
         "ThreadPool",
         "Threaded",
@@ -399,7 +402,7 @@ def test_every_strategy_is_exported_by_its_name() -> None:
         if cls.__module__.startswith(f"{PACKAGE}.strategies.")
         and not cls.__module__.rpartition(".")[2].startswith("_")
     }
-    assert defined == set(strategies.__all__) - {"parse"}
+    assert defined == set(strategies.__all__) - {"parse", "Adaptive", "Fixed", "Sizing"}
 
 
 def test_the_package_is_marked_as_typed() -> None:

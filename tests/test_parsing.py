@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 
 from serverstrategy import Strategy
 from serverstrategy.strategies import (
+    Adaptive,
     Fallback,
+    Fixed,
     Forking,
     Limit,
     PerClient,
@@ -55,6 +58,14 @@ ROUND_TRIPS = [
     "Prefork(2, Forking())",
     "Prefork(2, Threaded(100))",
     "Prefork(2, Threaded())",
+    "Prefork(2, Prefork(3, ThreadPool(4)))",
+    "Prefork(2, Synchronous(), max_requests=1000, max_requests_jitter=50)",
+    "Prefork(2, Threaded(), max_memory=100000000, timeout=1.5, reload_step=2)",
+    "Prefork(2, Synchronous(), max_restarts=None, restart_window=5.0)",
+    "Prefork(Adaptive(2, 10), ThreadPool(2))",
+    "Prefork(Adaptive(), Synchronous())",
+    "Prefork(Adaptive(2, 10, 0, 3, 0.5), Synchronous())",
+    "Prefork(Adaptive(max_spare=8), Prefork(Fixed(2), Synchronous()))",
     "Limit(10, Threaded())",
     "Limit(10, Limit(20, Forking()))",
     "PerClient(2, ThreadPool(8))",
@@ -65,16 +76,16 @@ ROUND_TRIPS = [
 ]
 
 
-def attributes(strategy: Strategy) -> dict[str, Any]:
-    """The arguments that built it."""
-    public = {name: value for name, value in vars(strategy).items() if not name.startswith("_")}
+def attributes(built: object) -> dict[str, Any]:
+    """The arguments that built a strategy, or a part of one."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(map(plain, value))
-        return attributes(value) if isinstance(value, Strategy) else value
+        return attributes(value) if isinstance(value, Strategy | Adaptive | Fixed) else value
 
-    return {name: plain(value) for name, value in public.items()} | {"": type(strategy)}
+    names = inspect.signature(type(built)).parameters
+    return {name: plain(getattr(built, name)) for name in names} | {"": type(built)}
 
 
 @pytest.mark.parametrize("text", ROUND_TRIPS)
@@ -101,6 +112,9 @@ def test_repr_and_parse_are_each_others_inverse(text: str) -> None:
         (Forking(spare=2), "Forking(spare=2)"),
         (Prefork(workers=2), "Prefork(2, Synchronous())"),
         (Prefork(inner=Threaded(5), workers=3), "Prefork(3, Threaded(5))"),
+        (Prefork(1, timeout=None, max_restarts=10), "Prefork(1, Synchronous())"),
+        (Prefork(Adaptive(1, 10, 1, 4, 10.0)), "Prefork(Adaptive(), Synchronous())"),
+        (Prefork(Adaptive(min_spare=2)), "Prefork(Adaptive(min_spare=2), Synchronous())"),
         (Limit(inner=Threaded(), n=3), "Limit(3, Threaded())"),
         (PerClient(3, Threaded(), on_full="close"), "PerClient(3, Threaded())"),
         (Fallback(Threaded(), Synchronous()), "Fallback(Threaded(), Synchronous())"),
@@ -116,7 +130,9 @@ def test_the_repr_of_the_defaults_says_how_many() -> None:
     assert repr(Prefork()) == f"Prefork({Prefork().workers}, Synchronous())"
 
 
-@pytest.mark.parametrize("strategy", [ThreadPool(), Prefork(), Prefork(inner=ThreadPool())])
+@pytest.mark.parametrize(
+    "strategy", [ThreadPool(), Prefork(), Prefork(Adaptive()), Prefork(inner=ThreadPool())]
+)
 def test_the_defaults_make_the_round_trip(strategy: Strategy) -> None:
     assert attributes(parse(repr(strategy))) == attributes(strategy)
 
@@ -164,6 +180,8 @@ def test_the_repr_of_a_strategy_of_the_users_own() -> None:
         ("Prefork(3, None)", "Prefork(3, Synchronous())"),
         ("Prefork(3, inner=Threaded)", "Prefork(3, Threaded())"),
         ("Prefork(inner=Forking(limit=2), workers=3)", "Prefork(3, Forking(2))"),
+        ("Prefork(Adaptive)", "Prefork(Adaptive(), Synchronous())"),
+        ("Prefork(workers=Adaptive(max_workers=7))", "Prefork(Adaptive(max_workers=7), Synchronous())"),
         ("  Threaded ( 5 )  ", "Threaded(5)"),
         ("Threaded(5,)", "Threaded(5)"),
         ("Threaded(\n    5\n)\n", "Threaded(5)"),
@@ -260,6 +278,8 @@ def message(text: str) -> str:
         ("Threaded(-None)", "'-None'"),
         ("Threaded(-Threaded)", "'-Threaded'"),
         ("'Threaded', 5.0", "'Threaded', 5.0"),
+        ("Adaptive(2, 10)", "'Adaptive(2, 10)'"),
+        ("Fixed(2)", "'Fixed(2)'"),
         ("[Threaded]", "'[Threaded]'"),
         ("Threaded(\0)", r"'Threaded(\x00)'"),
         ("Threaded(\udc80)", r"'Threaded(\udc80)'"),
@@ -308,7 +328,12 @@ def test_a_bad_text_names_the_bad_part_and_lists_the_strategies(text: str, bad: 
         ("Prefork(0)", "Prefork", "workers must be at least 1, not 0"),
         ("Prefork(ThreadPool(8))", "Prefork", "ThreadPool(8)"),
         ("Prefork(2, 3)", "Prefork", "3"),
-        ("Prefork(2, Prefork(2))", "Prefork", "Prefork inside Prefork"),
+        ("Prefork('2')", "Prefork", "workers must be an int or a Sizing, such as Adaptive(), not"),
+        ("Prefork(2, Adaptive())", "Prefork", "not Adaptive()"),
+        ("Prefork(2, Prefork(2), max_requests=9)", "Prefork", "give it to the Prefork inside"),
+        ("Prefork(Adaptive(0))", "Adaptive", "min_workers must be at least 1, not 0"),
+        ("Prefork(Adaptive(3, 2))", "Adaptive", "max_workers must be at least 3, not 2"),
+        ("Threaded(Fixed(2))", "Threaded", "not Fixed(2)"),
         ("Prefork(2, Threaded(0))", "Threaded", "limit must be at least 1, not 0"),
         ("Threaded(**{})", "Threaded", "**"),
     ],
@@ -334,6 +359,7 @@ def test_a_bad_argument_is_told_with_the_strategy_that_refuses_it(
         ("forking", "Forking"),
         ("PreFork(4)", "Prefork"),
         ("Prefork(4, threadPool(8))", "ThreadPool"),
+        ("Prefork(Adaptiv(2))", "Adaptive"),
         ("PreForking(2)", "Prefork"),
     ],
 )
