@@ -57,10 +57,6 @@ class Charge:
         """Whether it accepts, and is to stay."""
         return self.ending is None and self.worker.has_started
 
-    def is_spare(self) -> bool:
-        """Whether it is ready for a connection, or will be in a moment."""
-        return not self.worker.has_started or bool(self.slot.is_spare)
-
     def retire(self, grace_period: float | None) -> None:
         """Have it stop accepting, finish what it has, and exit; see to it after `grace_period`.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from serverstrategy.drain_report import ConnectionFate
 
 from ._roster import FINISHED, Listed
-from ._slot import SLOT_SIZE, Slot
+from ._slot import SLOT_SIZE, STARTING, Slot
 
 # Numbers of the board itself, of eight bytes each: the generation that is wanted, and how many
 # slots have ever been taken.
@@ -73,6 +73,16 @@ class Scoreboard:
         start = self._start(slot.number)
         memory = self._memory[start + SLOT_SIZE : self._start(slot.number + 1)]
         return Scoreboard(self._inside, memory, self.depth + 1)
+
+    def is_spare(self, slot: Slot) -> bool:
+        """Whether the worker that has `slot` is ready for a connection, or will be in a moment.
+
+        One with workers of its own is if one of these is.
+        """
+        if slot.state == STARTING:
+            return True
+        inside = self.inside(slot)
+        return bool(slot.is_spare) and (inside is None or any(map(inside.is_spare, inside)))
 
     def take(self, taken: set[int], now: float) -> Slot | None:
         """Prepare a slot for a worker that is to be forked at the time `now`.

@@ -134,7 +134,10 @@ class Supervisor:
         now = time.monotonic()
         if now >= self._ask_at:
             self._ask_at = now + (sizing.interval or 0.0)
-            self._target = sizing.wanted(len(staying), sum(each.is_spare() for each in staying))
+            # Those that are up only until another one has gone, its successors, are none too many.
+            workers = min(len(staying), self._target)
+            spare = sum(self._board.is_spare(each.slot) for each in staying)
+            self._target = sizing.wanted(workers, min(workers, spare))
         return self._target
 
     def _start_missing(self, wanted: int, waiter: Waiter) -> float | None:
@@ -157,7 +160,9 @@ class Supervisor:
         ready = sum(each.is_ready() for each in staying)
         outdated = [each for each in staying if self._is_outdated(each)]
         # The youngest of those that have nothing to do, where none is outdated.
-        others = sorted(staying, key=lambda each: (not each.is_spare(), each.worker.age))
+        others = sorted(
+            staying, key=lambda each: (not self._board.is_spare(each.slot), each.worker.age)
+        )
         for charge in (outdated or others)[:surplus]:
             if charge.is_ready():
                 if ready <= target:

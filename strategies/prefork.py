@@ -60,7 +60,8 @@ class Prefork(Layer):
 
     Raises:
         TypeError, ValueError: a count is no int, or too small; `inner` is no strategy; a hook
-            cannot be called.
+            cannot be called; `max_requests` or `max_memory` is given, but not to the innermost
+            `Prefork`, whose workers have the connections.
     """
 
     def __init__(
@@ -79,7 +80,8 @@ class Prefork(Layer):
         on_worker_exit: Callable[[Worker, int], object] | None = None,
         on_worker_timeout: Callable[[Worker], object] | None = None,
     ) -> None:
-        at_least(1, workers if isinstance(workers, int) else None, "workers", or_none=True)
+        self._workers = cpu_count() if workers is None else workers
+        self._sizing = as_sizing(self._workers)
         at_least(1, max_requests, "max_requests", or_none=True)
         at_least(0, max_requests_jitter, "max_requests_jitter")
         at_least(1, max_memory, "max_memory", or_none=True)
@@ -90,9 +92,9 @@ class Prefork(Layer):
         for hook in (on_worker_start, on_worker_exit, on_worker_timeout):
             if hook is not None and not callable(hook):
                 raise TypeError(f"a hook must be a function, not {hook!r}")
-        self._workers = cpu_count() if workers is None else workers
-        self._sizing = as_sizing(self._workers)
         super().__init__(Synchronous() if inner is None else inner)
+        bounds = {"max_requests": max_requests, "max_memory": max_memory}
+        _check_has_connections(self.inner, bounds)
         self.max_requests = max_requests
         self.max_requests_jitter = max_requests_jitter
         self.max_memory = max_memory
@@ -118,7 +120,7 @@ class Prefork(Layer):
 
         Raises:
             TypeError, ValueError: it is neither an int of at least 1 nor a `Sizing`, or more than
-                the scoreboard has room for.
+                the scoreboard of the server that serves has room for.
         """
         return self._workers
 
@@ -126,7 +128,7 @@ class Prefork(Layer):
     def workers(self, workers: int | Sizing) -> None:
         sizing = as_sizing(workers)
         board = self._board
-        if board is not None and sizing.most > board.capacity:
+        if self._waiter is not None and board is not None and sizing.most > board.capacity:
             raise ValueError(
                 f"there is room for {board.capacity} workers until serve_forever() is called "
                 f"again, not for {sizing.most}"
@@ -245,3 +247,18 @@ class Prefork(Layer):
         waiter = self._waiter
         if waiter is not None:
             waiter.wake()
+
+
+def _check_has_connections(inner: Strategy, bounds: dict[str, int | None]) -> None:
+    """Refuse bounds that workers which run `inner` would never reach.
+
+    Raises:
+        ValueError: `inner` has workers of its own, and one of `bounds` is given.
+    """
+    if any(isinstance(part, Prefork) for part in nest(inner)):
+        for name, bound in bounds.items():
+            if bound is not None:
+                raise ValueError(
+                    f"{name} counts what a worker handles, and here it is the workers of "
+                    f"{inner!r} that do: give it to the Prefork inside"
+                )

@@ -13,6 +13,7 @@ import pytest
 
 from serverstrategy import BaseRequestHandler, Strategy, TCPServer
 from serverstrategy.strategies import (
+    Adaptive,
     Fallback,
     Forking,
     Limit,
@@ -36,6 +37,8 @@ ALL: list[Callable[[], Strategy]] = [
     lambda: Prefork(4, ThreadPool(8)),
     lambda: Prefork(2, Forking(10)),
     lambda: Prefork(2, Threaded(100)),
+    lambda: Prefork(2, Prefork(2)),
+    lambda: Prefork(Adaptive(2, 10), ThreadPool(2), max_requests=50, timeout=5),
     lambda: Limit(10, Threaded()),
     lambda: PerClient(2, ThreadPool(8)),
     lambda: Prefork(2, PerClient(2, Limit(4, Threaded()), "reset")),
@@ -72,6 +75,10 @@ def test_the_defaults_of_prefork() -> None:
     prefork = Prefork()
     assert prefork.workers == processors()
     assert type(prefork.inner) is Synchronous
+    bounds = (prefork.max_requests, prefork.max_requests_jitter, prefork.max_memory)
+    assert bounds == (None, 0, None)
+    assert (prefork.timeout, prefork.reload_step) == (None, 1)
+    assert (prefork.max_restarts, prefork.restart_window) == (10, 60.0)
 
 
 def test_none_means_the_default() -> None:
@@ -169,33 +176,42 @@ def test_the_inner_strategy_is_kept() -> None:
 
 # What is refused
 
-COUNTS: list[tuple[str, Callable[[Any], Strategy], int, bool]] = [
-    ("limit", Threaded, 1, True),
-    ("threads", ThreadPool, 1, True),
-    ("waiting", lambda value: ThreadPool(1, value), 0, False),
-    ("limit", Forking, 1, False),
-    ("spare", lambda value: Forking(1, value), 0, False),
-    ("workers", Prefork, 1, True),
-    ("n", lambda value: Limit(value, Threaded()), 1, False),
-    ("n", lambda value: PerClient(value, Threaded()), 1, False),
-]
+AN_INT, OR_NONE, OR_A_SIZING = "an int", "an int or None", "an int or a Sizing, such as Adaptive()"
+COUNTS: dict[str, tuple[str, Callable[[Any], Strategy], int, str]] = {
+    "Threaded": ("limit", Threaded, 1, OR_NONE),
+    "ThreadPool": ("threads", ThreadPool, 1, OR_NONE),
+    "waiting": ("waiting", lambda value: ThreadPool(1, value), 0, AN_INT),
+    "Forking": ("limit", Forking, 1, AN_INT),
+    "spare": ("spare", lambda value: Forking(1, value), 0, AN_INT),
+    "Prefork": ("workers", Prefork, 1, OR_A_SIZING),
+    "max_requests": ("max_requests", lambda value: Prefork(1, max_requests=value), 1, OR_NONE),
+    "jitter": (
+        "max_requests_jitter",
+        lambda value: Prefork(1, max_requests_jitter=value),
+        0,
+        AN_INT,
+    ),
+    "max_memory": ("max_memory", lambda value: Prefork(1, max_memory=value), 1, OR_NONE),
+    "max_restarts": ("max_restarts", lambda value: Prefork(1, max_restarts=value), 0, OR_NONE),
+    "reload_step": ("reload_step", lambda value: Prefork(1, reload_step=value), 1, AN_INT),
+    "Limit": ("n", lambda value: Limit(value, Threaded()), 1, AN_INT),
+    "PerClient": ("n", lambda value: PerClient(value, Threaded()), 1, AN_INT),
+}
 each_count = pytest.mark.parametrize(
-    ("name", "build", "minimum", "takes_none"),
-    COUNTS,
-    ids=["Threaded", "ThreadPool", "waiting", "Forking", "spare", "Prefork", "Limit", "PerClient"],
+    ("name", "build", "minimum", "wanted"), COUNTS.values(), ids=COUNTS
 )
 
 
 @each_count
 def test_the_smallest_count_is_accepted(
-    name: str, build: Callable[[Any], Strategy], minimum: int, takes_none: bool
+    name: str, build: Callable[[Any], Strategy], minimum: int, wanted: str
 ) -> None:
     assert getattr(build(minimum), name) == minimum
 
 
 @each_count
 def test_a_count_that_is_too_small_is_refused(
-    name: str, build: Callable[[Any], Strategy], minimum: int, takes_none: bool
+    name: str, build: Callable[[Any], Strategy], minimum: int, wanted: str
 ) -> None:
     for value in (minimum - 1, -1, -40):
         with pytest.raises(ValueError, match=f"^{name} must be at least {minimum}, not {value}$"):
@@ -204,24 +220,43 @@ def test_a_count_that_is_too_small_is_refused(
 
 @each_count
 def test_what_is_no_int_is_refused(
-    name: str, build: Callable[[Any], Strategy], minimum: int, takes_none: bool
+    name: str, build: Callable[[Any], Strategy], minimum: int, wanted: str
 ) -> None:
-    wanted = "an int or None" if takes_none else "an int"
+    message = re.escape(f"{name} must be {wanted}, not ")
     for value in (True, False, 1.0, 4.5, float("inf"), "4", b"4", [4], (4,), object(), int, 4j):
-        with pytest.raises(TypeError, match=f"^{name} must be {wanted}, not ") as raised:
+        with pytest.raises(TypeError, match=f"^{message}") as raised:
             build(value)
         assert repr(value) in str(raised.value)
 
 
 @each_count
 def test_none_is_refused_where_it_means_nothing(
-    name: str, build: Callable[[Any], Strategy], minimum: int, takes_none: bool
+    name: str, build: Callable[[Any], Strategy], minimum: int, wanted: str
 ) -> None:
-    if takes_none:
+    if wanted != AN_INT:
         build(None)
     else:
         with pytest.raises(TypeError, match=f"^{name} must be an int, not None$"):
             build(None)
+
+
+@pytest.mark.parametrize("name", ["timeout", "restart_window"])
+def test_a_time_of_prefork(name: str) -> None:
+    for value in (1, 0.5, float("inf")):
+        assert getattr(Prefork(1, **{name: value}), name) == value
+    for value in (0, -1, 0.0, float("nan")):
+        with pytest.raises(ValueError, match=f"^{name} must be more than 0 seconds, not {value}"):
+            Prefork(1, **{name: value})
+    for value in (True, "1", [1], 1j):
+        with pytest.raises(TypeError, match=f"^{name} must be a number of seconds, not "):
+            Prefork(1, **{name: value})
+
+
+@pytest.mark.parametrize("name", ["on_worker_start", "on_worker_exit", "on_worker_timeout"])
+def test_a_hook_of_prefork(name: str) -> None:
+    assert getattr(Prefork(1, **{name: print}), name) is print
+    with pytest.raises(TypeError, match="a hook must be a function, not 'print'"):
+        Prefork(1, **{name: "print"})
 
 
 @pytest.mark.parametrize("build", [Synchronous, Threaded, ThreadPool, Forking, Prefork])
@@ -265,20 +300,22 @@ class Wrapping(Strategy):
 
 
 @pytest.mark.parametrize(
-    "build",
+    "inner",
     [
-        lambda: Prefork(2, Prefork(2)),
-        lambda: Prefork(inner=Prefork()),
-        lambda: Prefork(2, Wrapping(Prefork(2))),
-        lambda: Prefork(2, Wrapping(Wrapping(Prefork(2, Threaded())))),
-        lambda: Prefork(2, Fallback(Prefork(2), Threaded())),
+        Prefork(2),
+        Prefork(),
+        Wrapping(Prefork(2)),
+        Prefork(2, Prefork(2, Threaded())),
+        Fallback(Prefork(2), Threaded()),
     ],
+    ids=repr,
 )
-def test_prefork_inside_prefork_is_refused_with_the_reason(
-    build: Callable[[], Strategy],
-) -> None:
-    with pytest.raises(ValueError, match=r"Prefork inside Prefork cannot work: .*more workers"):
-        build()
+def test_prefork_inside_prefork(inner: Strategy) -> None:
+    assert Prefork(2, inner, timeout=5.0, reload_step=2).inner is inner
+    for bound in ({"max_requests": 50}, {"max_memory": 1 << 30}):
+        (name,) = bound
+        with pytest.raises(ValueError, match=rf"^{name} .*: give it to the Prefork inside"):
+            Prefork(2, inner, **bound)
 
 
 @pytest.mark.parametrize("inner", [Strategy(), Wrapping(Threaded()), Wrapping(Forking())])
