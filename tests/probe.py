@@ -352,6 +352,7 @@ def about(worker: Any) -> dict[str, Any]:
 
 
 exits: list[int] = []
+gate: list[str] = []
 
 
 def start_tells(worker: Any) -> None:
@@ -397,6 +398,14 @@ def timeout_raises(worker: Any) -> None:
     raise ValueError("on_worker_timeout fails")
 
 
+def successors_wait(worker: Any) -> None:
+    """Wait until nobody has a lock on the file, unless this is one of the first workers."""
+    start_tells(worker)
+    if worker.generation:
+        with Path(gate[0]).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+
+
 def once_replaced(hook: Any, until: int = 100) -> Any:
     """`hook` in the workers that are started after the first exit, and before so many."""
 
@@ -415,6 +424,7 @@ WORKER_HOOKS = {
     "successors_exit": ("on_worker_start", once_replaced(start_exits)),
     "successors_hang": ("on_worker_start", once_replaced(start_hangs)),
     "two_successors_exit": ("on_worker_start", once_replaced(start_exits, 3)),
+    "successors_wait": ("on_worker_start", successors_wait),
     "exit_tells": ("on_worker_exit", exit_tells),
     "exit_raises": ("on_worker_exit", exit_raises),
     "exit_raises_system_exit": ("on_worker_exit", exit_raises_system_exit),
@@ -521,6 +531,7 @@ def build(text: str, options: dict[str, Any]) -> Any:
             setattr(server, method, function.__get__(server))
     if options["failing_forks"]:
         os.fork = fork_failing(options["failing_forks"])
+    gate.append(options["gate"])
     for name in options["worker_hooks"]:
         attribute, hook = WORKER_HOOKS[name]
         setattr(server.strategy, attribute, hook)
@@ -554,7 +565,7 @@ def obey(server: Any) -> None:
                 if method == "assign":
                     assign(server, " ".join(arguments))
                 elif method == "workers":
-                    server.strategy.workers = int(arguments[0])
+                    server.strategy.workers = parse(f"Prefork({' '.join(arguments)})").workers
                 elif method == "reload":
                     server.strategy.reload()
                 else:
