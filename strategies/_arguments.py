@@ -22,9 +22,7 @@ def at_least(minimum: int, value: object, name: str, *, or_none: bool = False) -
         raise ValueError(f"{name} must be at least {minimum}, not {value}")
 
 
-def seconds(
-    value: float | None, name: str, *, or_none: bool = False, or_zero: bool = False
-) -> Any:
+def seconds(value: float | None, name: str, *, or_none: bool = False, or_zero: bool = False) -> Any:
     """Check a time, and return it.
 
     Raises:

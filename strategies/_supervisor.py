@@ -159,10 +159,8 @@ class Supervisor:
         surplus = max(0, len(staying) - target)
         ready = sum(each.is_ready() for each in staying)
         outdated = [each for each in staying if self._is_outdated(each)]
-        # The youngest of those that have nothing to do, where none is outdated.
-        others = sorted(
-            staying, key=lambda each: (not self._board.is_spare(each.slot), each.worker.age)
-        )
+        # Where none is outdated, the youngest of those that have least to do.
+        others = sorted(staying, key=lambda each: (each.slot.in_flight, each.worker.age))
         for charge in (outdated or others)[:surplus]:
             if charge.is_ready():
                 if ready <= target:

@@ -76,8 +76,8 @@ class Adaptive:
 
     def __init__(
         self,
-        min_workers: int = 1,
-        max_workers: int = 10,
+        min_workers: int,
+        max_workers: int,
         min_spare: int = 1,
         max_spare: int = 4,
         settle: float = 10.0,
@@ -134,11 +134,12 @@ def as_sizing(workers: Any) -> Sizing:
     """
     if isinstance(workers, int) and not isinstance(workers, bool):
         return Fixed(workers)
+    wanted = "workers must be an int or a Sizing"
     if isinstance(workers, type) or not is_sizing(workers):
-        raise TypeError(f"workers must be an int or a Sizing, such as Adaptive(), not {workers!r}")
+        raise TypeError(f"{wanted}, such as Adaptive(2, 10), not {workers!r}")
     for name in ("most", "interval"):
         if not hasattr(workers, name):
-            raise TypeError(f"workers must be an int or a Sizing, which has {name}, not {workers!r}")
+            raise TypeError(f"{wanted}, which has the attribute {name!r}, not {workers!r}")
     sizing: Sizing = workers
     at_least(1, sizing.most, "most")
     return sizing

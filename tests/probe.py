@@ -146,6 +146,10 @@ class Commands(BaseRequestHandler):
         self.server.strategy.reload()
         return "reloaded"
 
+    def do_reload_inner(self) -> str:
+        self.server.strategy.inner.reload()
+        return "reloaded"
+
     def do_hoard(self, megabytes: str) -> str:
         memory.append(b"x" * (int(megabytes) << 20))
         return "hoarded"

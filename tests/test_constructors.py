@@ -176,7 +176,11 @@ def test_the_inner_strategy_is_kept() -> None:
 
 # What is refused
 
-AN_INT, OR_NONE, OR_A_SIZING = "an int", "an int or None", "an int or a Sizing, such as Adaptive()"
+AN_INT, OR_NONE, OR_A_SIZING = (
+    "an int",
+    "an int or None",
+    "an int or a Sizing, such as Adaptive(2, 10)",
+)
 COUNTS: dict[str, tuple[str, Callable[[Any], Strategy], int, str]] = {
     "Threaded": ("limit", Threaded, 1, OR_NONE),
     "ThreadPool": ("threads", ThreadPool, 1, OR_NONE),

@@ -63,9 +63,9 @@ ROUND_TRIPS = [
     "Prefork(2, Threaded(), max_memory=100000000, timeout=1.5, reload_step=2)",
     "Prefork(2, Synchronous(), max_restarts=None, restart_window=5.0)",
     "Prefork(Adaptive(2, 10), ThreadPool(2))",
-    "Prefork(Adaptive(), Synchronous())",
+    "Prefork(Adaptive(1, 10), Synchronous())",
     "Prefork(Adaptive(2, 10, 0, 3, 0.5), Synchronous())",
-    "Prefork(Adaptive(max_spare=8), Prefork(Fixed(2), Synchronous()))",
+    "Prefork(Adaptive(2, 2, max_spare=8), Prefork(Fixed(2), Synchronous()))",
     "Limit(10, Threaded())",
     "Limit(10, Limit(20, Forking()))",
     "PerClient(2, ThreadPool(8))",
@@ -113,8 +113,8 @@ def test_repr_and_parse_are_each_others_inverse(text: str) -> None:
         (Prefork(workers=2), "Prefork(2, Synchronous())"),
         (Prefork(inner=Threaded(5), workers=3), "Prefork(3, Threaded(5))"),
         (Prefork(1, timeout=None, max_restarts=10), "Prefork(1, Synchronous())"),
-        (Prefork(Adaptive(1, 10, 1, 4, 10.0)), "Prefork(Adaptive(), Synchronous())"),
-        (Prefork(Adaptive(min_spare=2)), "Prefork(Adaptive(min_spare=2), Synchronous())"),
+        (Prefork(Adaptive(1, 9, 1, 4, 10.0)), "Prefork(Adaptive(1, 9), Synchronous())"),
+        (Prefork(Adaptive(1, 9, settle=2)), "Prefork(Adaptive(1, 9, settle=2), Synchronous())"),
         (Limit(inner=Threaded(), n=3), "Limit(3, Threaded())"),
         (PerClient(3, Threaded(), on_full="close"), "PerClient(3, Threaded())"),
         (Fallback(Threaded(), Synchronous()), "Fallback(Threaded(), Synchronous())"),
@@ -131,7 +131,7 @@ def test_the_repr_of_the_defaults_says_how_many() -> None:
 
 
 @pytest.mark.parametrize(
-    "strategy", [ThreadPool(), Prefork(), Prefork(Adaptive()), Prefork(inner=ThreadPool())]
+    "strategy", [ThreadPool(), Prefork(), Prefork(Adaptive(1, 9)), Prefork(inner=ThreadPool())]
 )
 def test_the_defaults_make_the_round_trip(strategy: Strategy) -> None:
     assert attributes(parse(repr(strategy))) == attributes(strategy)
@@ -180,8 +180,8 @@ def test_the_repr_of_a_strategy_of_the_users_own() -> None:
         ("Prefork(3, None)", "Prefork(3, Synchronous())"),
         ("Prefork(3, inner=Threaded)", "Prefork(3, Threaded())"),
         ("Prefork(inner=Forking(limit=2), workers=3)", "Prefork(3, Forking(2))"),
-        ("Prefork(Adaptive)", "Prefork(Adaptive(), Synchronous())"),
-        ("Prefork(workers=Adaptive(max_workers=7))", "Prefork(Adaptive(max_workers=7), Synchronous())"),
+        ("Prefork(Fixed(workers=3))", "Prefork(Fixed(3), Synchronous())"),
+        ("Prefork(inner=Threaded, workers=Adaptive(1,7))", "Prefork(Adaptive(1, 7), Threaded())"),
         ("  Threaded ( 5 )  ", "Threaded(5)"),
         ("Threaded(5,)", "Threaded(5)"),
         ("Threaded(\n    5\n)\n", "Threaded(5)"),
@@ -328,10 +328,15 @@ def test_a_bad_text_names_the_bad_part_and_lists_the_strategies(text: str, bad: 
         ("Prefork(0)", "Prefork", "workers must be at least 1, not 0"),
         ("Prefork(ThreadPool(8))", "Prefork", "ThreadPool(8)"),
         ("Prefork(2, 3)", "Prefork", "3"),
-        ("Prefork('2')", "Prefork", "workers must be an int or a Sizing, such as Adaptive(), not"),
-        ("Prefork(2, Adaptive())", "Prefork", "not Adaptive()"),
+        (
+            "Prefork('2')",
+            "Prefork",
+            "workers must be an int or a Sizing, such as Adaptive(2, 10), not",
+        ),
+        ("Prefork(2, Adaptive(1, 2))", "Prefork", "not Adaptive(1, 2)"),
+        ("Prefork(Adaptive)", "Adaptive", "missing 2 required positional arguments"),
         ("Prefork(2, Prefork(2), max_requests=9)", "Prefork", "give it to the Prefork inside"),
-        ("Prefork(Adaptive(0))", "Adaptive", "min_workers must be at least 1, not 0"),
+        ("Prefork(Adaptive(0, 4))", "Adaptive", "min_workers must be at least 1, not 0"),
         ("Prefork(Adaptive(3, 2))", "Adaptive", "max_workers must be at least 3, not 2"),
         ("Threaded(Fixed(2))", "Threaded", "not Fixed(2)"),
         ("Prefork(2, Threaded(0))", "Threaded", "limit must be at least 1, not 0"),

@@ -57,11 +57,11 @@ def test_a_number_means_fixed() -> None:
 
 
 def test_the_defaults_of_adaptive() -> None:
-    policy = Adaptive()
+    policy = Adaptive(1, 10)
     assert (policy.min_workers, policy.max_workers, policy.most) == (1, 10, 10)
     assert (policy.min_spare, policy.max_spare, policy.settle) == (1, 4, 10.0)
     assert policy.interval == 0.25
-    assert repr(policy) == "Adaptive()"
+    assert repr(policy) == "Adaptive(1, 10)"
     assert repr(Adaptive(2, 20, max_spare=5)) == "Adaptive(2, 20, max_spare=5)"
 
 
@@ -117,7 +117,7 @@ def test_a_moment_without_too_many_makes_it_settle_anew(clock: Clock, spare: int
 
 def test_a_load_that_comes_and_goes_has_none_come_and_go(clock: Clock) -> None:
     policy = Adaptive(1, 50, settle=10.0)
-    workers = grown(policy, 1, busy=20)
+    workers = 24
     for second in range(300):
         clock.now += 1.0
         busy = 20 if second % 9 == 0 else 0
@@ -157,13 +157,16 @@ def test_at_a_constant_load_it_comes_to_rest(busy: int, workers: int, spares: in
     ("build", "message"),
     [
         (lambda: Fixed(0), "workers must be at least 1, not 0"),
-        (lambda: Adaptive(0), "min_workers must be at least 1, not 0"),
+        (lambda: Adaptive(0, 10), "min_workers must be at least 1, not 0"),
         (lambda: Adaptive(5, 4), "max_workers must be at least 5, not 4"),
-        (lambda: Adaptive(min_spare=-1), "min_spare must be at least 0, not -1"),
-        (lambda: Adaptive(min_spare=5), "max_spare must be at least 5, not 4"),
-        (lambda: Adaptive(min_spare=0, max_spare=0), "max_spare must be at least 1, not 0"),
-        (lambda: Adaptive(settle=-0.1), "settle must be at least 0 seconds, not -0.1"),
-        (lambda: Adaptive(settle=float("nan")), "settle must be at least 0 seconds, not nan"),
+        (lambda: Adaptive(1, 10, min_spare=-1), "min_spare must be at least 0, not -1"),
+        (lambda: Adaptive(1, 10, min_spare=5), "max_spare must be at least 5, not 4"),
+        (lambda: Adaptive(1, 10, min_spare=0, max_spare=0), "max_spare must be at least 1, not 0"),
+        (lambda: Adaptive(1, 10, settle=-0.1), "settle must be at least 0 seconds, not -0.1"),
+        (
+            lambda: Adaptive(1, 10, settle=float("nan")),
+            "settle must be at least 0 seconds, not nan",
+        ),
     ],
 )
 def test_a_bad_value(build: Callable[[], object], message: str) -> None:
@@ -175,13 +178,13 @@ def test_a_bad_value(build: Callable[[], object], message: str) -> None:
 @pytest.mark.parametrize("value", [None, True, 2.0, "2"])
 def test_a_count_that_is_no_int(name: str, value: Any) -> None:
     with pytest.raises(TypeError, match=f"^{name} must be an int, not {value!r}$"):
-        Adaptive(**{name: value})
+        Adaptive(**{"min_workers": 1, "max_workers": 10, name: value})
 
 
 @pytest.mark.parametrize("value", [None, True, "2"])
 def test_a_time_that_is_no_number(value: Any) -> None:
     with pytest.raises(TypeError, match=f"^settle must be a number of seconds, not {value!r}$"):
-        Adaptive(settle=value)
+        Adaptive(1, 10, settle=value)
 
 
 # A sizing of one's own
@@ -213,7 +216,7 @@ def test_what_lacks_a_part_is_none(missing: str) -> None:
     partial = type("Partial", (), parts)()
     prefork = Prefork(4)
     for take in (Prefork, lambda value: setattr(prefork, "workers", value)):
-        with pytest.raises(TypeError, match="workers must be an int or a Sizing, .*Partial"):
+        with pytest.raises(TypeError, match=r"workers must be an int or a Sizing, .*Partial"):
             take(partial)
     assert prefork.workers == prefork.sizing.wanted(0, 0) == 4
 

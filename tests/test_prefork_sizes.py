@@ -1,0 +1,229 @@
+"""`Prefork`: how many workers there are, and how that changes while they serve."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from loading import Load, loading
+from probes import Client, Probe, probing, wait_until
+from senders import Gate
+
+# What runs in the workers, and how many connections one worker has room for.
+INNERS = {"Synchronous()": 1, "ThreadPool(2)": 2, "Forking(2)": 2, "Prefork(2)": 2}
+each_inner = pytest.mark.parametrize("inner", INNERS)
+
+
+def workers(probe: Probe) -> list[psutil.Process]:
+    """The workers that there are, those included that retire."""
+    found: list[psutil.Process] = psutil.Process(probe.pid).children()
+    probe.children()
+    return found
+
+
+def has(probe: Probe, number: int) -> bool:
+    return wait_until(lambda: len(workers(probe)) == number)
+
+
+def states(client: Client) -> list[str]:
+    """Those of the outer workers, as one of the inner ones tells them."""
+    shown: Any = json.loads(client.ask("status") or "")
+    return [each["state"] for each in shown["strategy"]["workers"]]
+
+
+def all_answered(load: Load) -> int:
+    """How many connections there were, of which none may have had another fate."""
+    answered = len(load.stop())
+    assert load.counts() == {"answered": answered}
+    return answered
+
+
+# Adaptive
+
+
+@each_inner
+def test_it_grows_while_none_is_spare_and_shrinks_afterwards(inner: str) -> None:
+    strategy = f"Prefork(Adaptive(1, 5, 1, 2, settle=0.2), {inner})"
+    with probing(strategy, quiet=True, worker_hooks=["exit_tells"]) as probe:
+        assert has(probe, 1)
+        # As many as five workers have room for: each is answered, while all stay.
+        clients = probe.clients(5 * INNERS[inner])
+        for client in clients:
+            assert client.ask("echo hi") == "hi"
+        assert len(workers(probe)) == 5
+        assert "starting" not in states(clients[0])
+        with loading(probe.address, rate=100.0) as load:
+            for client in clients:
+                client.close()
+            for _ in range(3):
+                assert probe.expect("worker_exit")["status"] == 0
+            load.wait_for(20)
+            all_answered(load)
+        assert len(workers(probe)) == 2  # max_spare
+        assert probe.count("worker_exit") == 3
+        probe.stop()
+
+
+@pytest.mark.parametrize("inner", ["Synchronous()", "Prefork(2)"])
+def test_it_does_not_grow_beyond_its_bound(inner: str) -> None:
+    with probing(f"Prefork(Adaptive(1, 3), {inner})") as probe:
+        clients = probe.clients(4 * INNERS[inner])
+        for client in clients:
+            client.send("echo hi")
+        room = 3 * INNERS[inner]
+        for _ in range(room):
+            probe.expect("handling")
+        assert has(probe, 3)
+        for client in clients[:room]:
+            assert client.receive() == "hi"
+            client.close()
+        for client in clients[room:]:
+            assert client.receive() == "hi"
+            client.close()
+        assert len(workers(probe)) == 3
+        probe.stop()
+
+
+@each_inner
+def test_a_reload_leaves_it_as_it_is(inner: str, tmp_path: Path) -> None:
+    """Successors and those that they replace are not counted twice."""
+    strategy = f"Prefork(Adaptive(2, 10), {inner})"
+    hooks = ["successors_wait", "exit_tells"]
+    gate = tmp_path / "gate"
+    with Gate(gate) as held, probing(strategy, worker_hooks=hooks, gate=str(gate)) as probe:
+        for _ in range(2):
+            probe.expect("worker_start")
+        probe.signal(signal.SIGHUP)
+        probe.expect("worker_start", generation=1)
+        # It is asked four times a second for its wish.
+        assert not wait_until(lambda: len(workers(probe)) > 3, 1.0)
+        held.open()
+        for _ in range(2):
+            probe.expect("worker_exit", status=0, generation=0)
+        assert not wait_until(lambda: len(workers(probe)) != 2, 0.6)
+        probe.stop()
+
+
+# Assigned while it serves
+
+
+@each_inner
+def test_a_number_that_is_assigned(inner: str) -> None:
+    with probing(f"Prefork(2, {inner})", thread=True, quiet=True) as probe:
+        with loading(probe.address, rate=200.0) as load:
+            for number in (8, 3, 1, 4):
+                probe.tell(f"workers {number}")
+                probe.expect("workers", error=None)
+                assert has(probe, number)
+                load.wait_for(10)
+            assert all_answered(load) >= 40
+        probe.tell("shutdown")
+        probe.end_of_commands()
+        probe.closed()
+
+
+@each_inner
+def test_numbers_in_quick_succession(inner: str) -> None:
+    with probing(f"Prefork(2, {inner})", thread=True, quiet=True) as probe:
+        with loading(probe.address, rate=200.0) as load:
+            load.wait_for(10)
+            for number in (6, 1, 5, 2, 4, 3):
+                probe.tell(f"workers {number}")
+                probe.expect("workers", error=None)
+            load.wait_for(50)
+            assert has(probe, 3)
+            all_answered(load)
+        probe.tell("shutdown")
+        probe.end_of_commands()
+        probe.closed()
+
+
+def test_another_sizing_that_is_assigned() -> None:
+    with probing("Prefork(6)", thread=True) as probe:
+        assert has(probe, 6)
+        probe.tell("workers Adaptive(1, 9, 1, 3, 0.1)")
+        probe.expect("workers", error=None)
+        assert has(probe, 3)
+        probe.tell("workers 5")
+        assert has(probe, 5)
+        probe.tell("shutdown")
+        probe.end_of_commands()
+        probe.closed()
+
+
+@pytest.mark.parametrize("inner", [each for each in INNERS if each != "Prefork(2)"])
+def test_those_that_have_nothing_to_do_go_first(inner: str) -> None:
+    with probing(f"Prefork(4, {inner})", thread=True) as probe, probe.client() as client:
+        assert client.ask("echo hi") == "hi"
+        assert has(probe, 4)
+        probe.tell("workers 1")
+        assert has(probe, 1)
+        assert client.ask("echo still there") == "still there"
+        client.close()
+        assert probe.ask("echo hi") == "hi"
+        probe.tell("shutdown")
+        probe.end_of_commands()
+        probe.closed()
+
+
+@each_inner
+def test_one_that_is_too_many_finishes_what_it_has(inner: str) -> None:
+    with probing(f"Prefork(4, {inner})", thread=True) as probe:
+        assert has(probe, 4)
+        clients = [probe.client() for _ in range(4 * INNERS[inner])]
+        for client in clients:
+            assert client.ask("echo hi") == "hi"
+        probe.tell("workers 1")
+        probe.expect("workers", error=None)
+        assert wait_until(lambda: states(clients[0]).count("closing") == 3)
+        for client in clients:
+            assert client.ask("echo still there") == "still there"
+            client.close()
+        assert has(probe, 1)
+        assert probe.ask("echo hi") == "hi"
+        probe.tell("shutdown")
+        probe.end_of_commands()
+        probe.closed()
+
+
+@each_inner
+def test_one_more_and_one_less_by_signals(inner: str) -> None:
+    with probing(f"Prefork(2, {inner})") as probe, probe.client() as client:
+        assert client.ask("echo hi") == "hi"
+        for number, wanted in [
+            (signal.SIGTTIN, 3),
+            (signal.SIGTTIN, 4),
+            (signal.SIGTTOU, 3),
+            (signal.SIGTTOU, 2),
+            (signal.SIGTTOU, 1),
+            (signal.SIGTTOU, 1),
+            (signal.SIGTTIN, 2),
+        ]:
+            probe.signal(number)
+            probe.expect("resized", workers=wanted)
+            assert has(probe, wanted)
+        assert client.ask("echo still there") == "still there"
+        client.close()
+        probe.stop()
+
+
+def test_more_than_there_is_room_for() -> None:
+    with probing("Prefork(2)", thread=True) as probe:
+        assert has(probe, 2)
+        for text in ("205", "1000", "Adaptive(1, 205)"):
+            probe.tell(f"workers {text}")
+            probe.expect("workers", error="ValueError")
+        assert probe.ask("echo hi") == "hi"
+        assert len(workers(probe)) == 2
+        # Once it serves no more, the next scoreboard may be as large as it likes.
+        probe.tell("shutdown")
+        probe.expect("shutdown", error=None)
+        probe.tell("workers 1000")
+        probe.expect("workers", error=None)
+        probe.end_of_commands()
+        probe.closed()
