@@ -66,7 +66,9 @@ OPTIONS = {
     "next": [],  # strategies to assign, one with each SIGHUP, which has it reload if there are none
     "quiet": False,  # handlers do not tell that they begin and end
     "failing_forks": [],  # which calls of os.fork fail in the main process, from 0
-    "worker_hooks": [],  # names of WORKER_HOOKS, for the outermost Prefork
+    "worker_hooks": [],  # names of WORKER_HOOKS, for the Prefork that `hooked` says
+    "hooked": 0,  # 0: the outermost strategy; 1: the one inside of it
+    "gate": "",  # a file, on which the hook `successors_wait` waits until nobody has a lock
     "unflushed": "",  # text that is in the buffer of the standard output before serving
 }
 
@@ -538,7 +540,7 @@ def build(text: str, options: dict[str, Any]) -> Any:
     gate.append(options["gate"])
     for name in options["worker_hooks"]:
         attribute, hook = WORKER_HOOKS[name]
-        setattr(server.strategy, attribute, hook)
+        setattr(server.strategy.inner if options["hooked"] else server.strategy, attribute, hook)
     return server
 
 
