@@ -1,5 +1,6 @@
 """The strategies in the box, and `parse`, which builds one from its `repr`."""
 
+from ._restarts import CrashLoopError, WorkerStartError
 from .fallback import Fallback
 from .forking import Forking
 from .limit import Limit
@@ -10,9 +11,11 @@ from .sizing import Adaptive, Fixed, Sizing
 from .synchronous import Synchronous
 from .thread_pool import ThreadPool
 from .threaded import Threaded
+from .worker import Worker
 
 __all__ = [
     "Adaptive",
+    "CrashLoopError",
     "Fallback",
     "Fixed",
     "Forking",
@@ -23,5 +26,7 @@ __all__ = [
     "Synchronous",
     "ThreadPool",
     "Threaded",
+    "Worker",
+    "WorkerStartError",
     "parse",
 ]
