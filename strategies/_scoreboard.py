@@ -84,6 +84,11 @@ class Scoreboard:
         inside = self.inside(slot)
         return bool(slot.is_spare) and (inside is None or any(map(inside.is_spare, inside)))
 
+    def in_flight(self, slot: Slot) -> int:
+        """How many connections the worker that has `slot` handles, or its own workers do."""
+        inside = self.inside(slot)
+        return slot.in_flight + (0 if inside is None else sum(map(inside.in_flight, inside)))
+
     def take(self, taken: set[int], now: float) -> Slot | None:
         """Prepare a slot for a worker that is to be forked at the time `now`.
 

@@ -160,7 +160,9 @@ class Supervisor:
         ready = sum(each.is_ready() for each in staying)
         outdated = [each for each in staying if self._is_outdated(each)]
         # Where none is outdated, the youngest of those that have least to do.
-        others = sorted(staying, key=lambda each: (each.slot.in_flight, each.worker.age))
+        others = sorted(
+            staying, key=lambda each: (self._board.in_flight(each.slot), each.worker.age)
+        )
         for charge in (outdated or others)[:surplus]:
             if charge.is_ready():
                 if ready <= target:
