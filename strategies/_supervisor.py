@@ -106,8 +106,9 @@ class Supervisor:
     def _attend(self, waiter: Waiter) -> float | None:
         """Do what is due; return the seconds until the next time, None: when something happens."""
         self._abort_hung()
-        dues = [each.ending.attend() for each in self._staff.all() if each.ending is not None]
-        dues += [self._level(waiter), self._hang_watch.interval, self._plan.sizing.interval]
+        dues = [self._level(waiter), self._hang_watch.interval, self._plan.sizing.interval]
+        # Last, since there are more endings by now.
+        dues += [each.ending.attend() for each in self._staff.all() if each.ending is not None]
         if not self._is_marked and any(each.is_ready() for each in self._staff.all()):
             self._is_marked = self._has_served = True
             self._server.mark_serving()

@@ -19,7 +19,7 @@ NESTS = {
     "Synchronous": "Prefork(4, Synchronous(), {})",
     "ThreadPool": "Prefork(4, ThreadPool(4), {})",
     "Forking": "Prefork(4, Forking(10), {})",
-    "Prefork": "Prefork(2, Prefork(2, {}))",
+    "Prefork": "Prefork(2, Prefork(2, ThreadPool(4), {}))",
 }
 each_nest = pytest.mark.parametrize("nest", NESTS)
 
