@@ -122,13 +122,12 @@ class Supervisor:
                 charge.abort()
 
     def _level(self, waiter: Waiter) -> float | None:
-        """Start the workers that are missing, and retire those that are too many or outdated."""
-        staying = self._staff.staying()
-        target = self._find_target(staying)
-        outdated = sum(map(self._is_outdated, staying))
-        due = self._start_missing(target + min(self._plan.reload_step, outdated), waiter)
+        """Retire the workers that are too many or outdated, and start those that are missing."""
+        target = self._find_target(self._staff.staying())
+        # First, since the next of the outdated ones is replaced while this one finishes its work.
         self._retire_surplus(target)
-        return due
+        outdated = sum(map(self._is_outdated, self._staff.staying()))
+        return self._start_missing(target + min(self._plan.reload_step, outdated), waiter)
 
     def _find_target(self, staying: list[Charge]) -> int:
         sizing = self._plan.sizing
@@ -159,12 +158,16 @@ class Supervisor:
         staying = self._staff.staying()
         surplus = max(0, len(staying) - target)
         ready = sum(each.is_ready() for each in staying)
-        outdated = [each for each in staying if self._is_outdated(each)]
-        # Where none is outdated, the youngest of those that have least to do.
-        others = sorted(
-            staying, key=lambda each: (self._board.in_flight(each.slot), each.worker.age)
+        # The outdated ones first, then those that have least to do, then the youngest.
+        ranked = sorted(
+            staying,
+            key=lambda each: (
+                not self._is_outdated(each),
+                self._board.in_flight(each.slot),
+                each.worker.age,
+            ),
         )
-        for charge in (outdated or others)[:surplus]:
+        for charge in ranked[:surplus]:
             if charge.is_ready():
                 if ready <= target:
                     continue

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from loading import Fate, Load, loading
-from probes import Probe, is_gone, probing, wait_until
+from probes import Client, Probe, is_gone, probing, wait_until
 from senders import Gate
 from serverstrategy.strategies import Prefork
 
@@ -135,20 +135,31 @@ def test_with_one_worker_again_and_again(inner: str) -> None:
 
 
 @each_inner
-def test_what_an_old_one_has_it_finishes(inner: str) -> None:
-    with probing(f"Prefork(2, {inner})", quiet=True) as probe, probe.client() as client:
-        old = started(probe, 2)
-        assert client.ask("echo hi") == "hi"
-        assert client.ask("reload") == "reloaded"
-        # One has nothing to finish; the other waits for this client.
-        assert wait_until(lambda: len(old & workers(probe)) == 1 and len(workers(probe)) == 3)
-        for _ in range(4):
-            who = [int(word) for word in (probe.ask("who") or "").split()]
-            assert not {each.pid for each in old} & set(who)
-        assert client.ask("echo still there") == "still there"
-        client.close()
-        wait_for_successors(probe, old)
+def test_what_the_old_ones_have_they_finish(inner: str) -> None:
+    """And none of them waits for another one to have finished."""
+    with probing(f"Prefork(3, {inner})", quiet=True) as probe:
+        old = started(probe, 3)
+        clients = hold_each(probe, old)
+        probe.signal(signal.SIGHUP)
+        new = started(probe, 6) - old
+        for _ in range(6):
+            who = (probe.ask("who") or "").split()
+            assert {int(who[0]), int(who[1])} & {each.pid for each in new}
+        for client in clients:
+            assert client.ask("echo still there") == "still there"
+            client.close()
+        assert wait_for_successors(probe, old) == new
         probe.stop()
+
+
+def hold_each(probe: Probe, held: set[psutil.Process]) -> list[Client]:
+    """Connections that stay, of which each worker has one at least."""
+    clients: list[Client] = []
+    pids = {each.pid for each in held}
+    while pids:
+        clients.append(probe.client())
+        pids -= {int(word) for word in (clients[-1].ask("who") or "").split()}
+    return clients
 
 
 @each_inner
