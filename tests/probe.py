@@ -159,9 +159,6 @@ class Commands(BaseRequestHandler):
     def do_status(self) -> str:
         return json.dumps(self.server.status())
 
-    def do_reload(self) -> None:
-        self.server.strategy.reload()
-
     def do_leave_thread(self, path: str) -> str:
         """Leave a thread behind, which keeps its process from ending until nobody has the lock."""
         threading.Thread(target=self.do_wait, args=(path,)).start()

@@ -40,7 +40,7 @@ def test_after_a_reload(strategy: str) -> None:
         assert wait_until(partial(has_started, probe, 2))
         (client,) = hold(probe, 1)
         before = {each["pid"] for each in status(probe)["strategy"]["workers"]}
-        assert client.ask("reload") == "None"
+        assert client.ask("reload") == "reloaded"
 
         # Of the old ones that is left which has the connection, or a worker of its own that has it.
         def is_done() -> bool:
@@ -70,7 +70,7 @@ def test_a_worker_that_has_only_to_exit_is_retiring(tmp_path: Path) -> None:
         fcntl.flock(obstacle, fcntl.LOCK_EX)
         assert probe.ask(f"leave_thread {obstacle.name}") == "left"
         (worker,) = look(probe)
-        assert probe.ask("reload") == "None"
+        assert probe.ask("reload") == "reloaded"
         assert wait_until(
             lambda: (
                 {each["pid"]: each["state"] for each in look(probe)}.get(worker["pid"])
