@@ -41,3 +41,28 @@ class Plan(Protocol):
         Args:
             timeout: in seconds.
         """
+
+
+def check_hooks(*hooks: object) -> None:
+    """Check what is given for a hook.
+
+    Raises:
+        TypeError: one is neither None nor can be called.
+    """
+    for hook in hooks:
+        if hook is not None and not callable(hook):
+            raise TypeError(f"a hook must be a function, not {hook!r}")
+
+
+def refuse_bounds(inner: Strategy, **bounds: int | None) -> None:
+    """Refuse bounds that workers would never reach which run `inner`, since it has workers itself.
+
+    Raises:
+        ValueError: one of `bounds` is given.
+    """
+    for name, bound in bounds.items():
+        if bound is not None:
+            raise ValueError(
+                f"{name} counts what a worker handles, and here it is the workers of "
+                f"{inner!r} that do: give it to the Prefork inside"
+            )

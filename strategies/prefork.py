@@ -15,6 +15,7 @@ from ._arguments import at_least, cpu_count, seconds, why_no_fork
 from ._charge import Charge
 from ._children import Children
 from ._layer import Layer
+from ._plan import check_hooks, refuse_bounds
 from ._scoreboard import Scoreboard
 from ._supervisor import Supervisor
 from ._worker_status import workers_status
@@ -89,12 +90,10 @@ class Prefork(Layer):
         at_least(1, reload_step, "reload_step")
         self.timeout = seconds(timeout, "timeout", or_none=True)
         self.restart_window = seconds(restart_window, "restart_window")
-        for hook in (on_worker_start, on_worker_exit, on_worker_timeout):
-            if hook is not None and not callable(hook):
-                raise TypeError(f"a hook must be a function, not {hook!r}")
+        check_hooks(on_worker_start, on_worker_exit, on_worker_timeout)
         super().__init__(Synchronous() if inner is None else inner)
-        bounds = {"max_requests": max_requests, "max_memory": max_memory}
-        _check_has_connections(self.inner, bounds)
+        if self._inside():
+            refuse_bounds(self.inner, max_requests=max_requests, max_memory=max_memory)
         self.max_requests = max_requests
         self.max_requests_jitter = max_requests_jitter
         self.max_memory = max_memory
@@ -247,18 +246,3 @@ class Prefork(Layer):
         waiter = self._waiter
         if waiter is not None:
             waiter.wake()
-
-
-def _check_has_connections(inner: Strategy, bounds: dict[str, int | None]) -> None:
-    """Refuse bounds that workers which run `inner` would never reach.
-
-    Raises:
-        ValueError: `inner` has workers of its own, and one of `bounds` is given.
-    """
-    if any(isinstance(part, Prefork) for part in nest(inner)):
-        for name, bound in bounds.items():
-            if bound is not None:
-                raise ValueError(
-                    f"{name} counts what a worker handles, and here it is the workers of "
-                    f"{inner!r} that do: give it to the Prefork inside"
-                )

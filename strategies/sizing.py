@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from serverstrategy.expression import expression
 
@@ -140,6 +140,6 @@ def as_sizing(workers: Any) -> Sizing:
     for name in ("most", "interval"):
         if not hasattr(workers, name):
             raise TypeError(f"{wanted}, which has the attribute {name!r}, not {workers!r}")
-    sizing: Sizing = workers
+    sizing = cast(Sizing, workers)
     at_least(1, sizing.most, "most")
     return sizing
