@@ -99,7 +99,9 @@ class Scoreboard:
         Returns:
             A slot; None if all are taken.
         """
-        free = [self.slot(each) for each in range(self.capacity) if each not in taken]
+        # One beyond those that were ever used is enough, and to read of the others takes memory.
+        numbers = range(min(self.capacity, self._numbers[_USED] + 1))
+        free = [self.slot(number) for number in numbers if number not in taken]
         if not free:
             return None
         quiet = now - _ORPHANS_TIME if self._inside else now
