@@ -78,7 +78,8 @@ class Unusual(BaseException):
 
 
 def tell(event: str, **fields: Any) -> None:
-    line = json.dumps({"event": event, "pid": os.getpid(), **fields}) + "\n"
+    told = {"event": event, "pid": os.getpid(), "at": time.monotonic(), **fields}
+    line = json.dumps(told) + "\n"
     os.write(1, line.encode())
 
 
@@ -377,6 +378,13 @@ def start_hangs(worker: Any) -> None:
     time.sleep(60)
 
 
+def start_waits_until_parent_stops(worker: Any) -> None:
+    start_tells(worker)
+    parent = psutil.Process(os.getppid())
+    while not exits and parent.status() != psutil.STATUS_STOPPED:
+        time.sleep(0.001)
+
+
 def exit_tells(worker: Any, status: int) -> None:
     exits.append(status)
     tell("worker_exit", status=status, **about(worker))
@@ -389,7 +397,8 @@ def exit_raises(worker: Any, status: int) -> None:
 
 def exit_raises_system_exit(worker: Any, status: int) -> None:
     exit_tells(worker, status)
-    raise SystemExit
+    if len(exits) == 1:
+        raise SystemExit
 
 
 def timeout_tells(worker: Any) -> None:
@@ -423,9 +432,10 @@ WORKER_HOOKS = {
     "start_raises": ("on_worker_start", start_raises),
     "start_exits": ("on_worker_start", start_exits),
     "start_hangs": ("on_worker_start", start_hangs),
-    "successors_raise": ("on_worker_start", once_replaced(start_raises)),
+    "start_waits_until_parent_stops": ("on_worker_start", start_waits_until_parent_stops),
     "successors_exit": ("on_worker_start", once_replaced(start_exits)),
     "successors_hang": ("on_worker_start", once_replaced(start_hangs)),
+    "two_successors_raise": ("on_worker_start", once_replaced(start_raises, 3)),
     "two_successors_exit": ("on_worker_start", once_replaced(start_exits, 3)),
     "successors_wait": ("on_worker_start", successors_wait),
     "exit_tells": ("on_worker_exit", exit_tells),
@@ -451,7 +461,7 @@ def fork_failing(numbers: list[int]) -> Any:
     def count_and_fork() -> int:
         if os.getpid() == pid:
             number = next(calls)
-            tell("fork", number=number, at=time.monotonic())
+            tell("fork", number=number)
             if number in numbers:
                 no_fork()
         return fork()
