@@ -56,6 +56,8 @@ class Restarts:
         if age >= _YOUNG:
             self._pause = 0.0
             return
+        if not self._deaths:
+            self._pause = 0.0
         self._deaths.append((now, how))
         if self._limit is not None and len(self._deaths) > self._limit:
             counted = Counter(how for _, how in self._deaths)
@@ -64,15 +66,15 @@ class Restarts:
                 f"{len(self._deaths)} workers died within a second of their start, in "
                 f"{now - self._deaths[0][0]:.1f} seconds: {told}"
             )
-        self.postpone()
+        self._postpone()
 
-    def postpone(self) -> None:
+    def remaining(self) -> float:
+        """Seconds until the next worker may be started; 0: it may be now."""
+        return max(0.0, self._not_before - time.monotonic())
+
+    def _postpone(self) -> None:
         """Let the next one wait, for longer than the one before."""
         self._pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * self._pause))
         # 0.75 to 1.25 of it.
         share = 0.75 + os.urandom(1)[0] / 512
         self._not_before = time.monotonic() + share * self._pause
-
-    def remaining(self) -> float:
-        """Seconds until the next worker may be started; 0: it may be now."""
-        return max(0.0, self._not_before - time.monotonic())

@@ -14,6 +14,7 @@ from serverstrategy.waiter import Waiter, shortest
 
 from ._charge import Charge
 from ._children import Children
+from ._growing_pause import GrowingPause
 from ._hang import HangWatch, report_hung, report_stack
 from ._plan import Plan
 from ._restarts import CrashLoopError, Restarts, WorkerStartError
@@ -54,6 +55,7 @@ class Supervisor:
         self._staff = Staff(plan, charges, children, server, stop, board, self._note_end)
         self._hang_watch = HangWatch(plan.timeout)
         self._restarts = Restarts(plan.max_restarts, plan.restart_window)
+        self._shortage = GrowingPause()
         self._failure: Exception | None = None
         self._has_served = False
         self._is_marked = False
@@ -143,15 +145,16 @@ class Supervisor:
     def _start_missing(self, wanted: int, waiter: Waiter) -> float | None:
         """Start them; return the seconds until the next attempt, None: when something happens."""
         while len(self._staff.staying()) < wanted and not self._stop.is_set():
-            due = self._restarts.remaining()
+            due = max(self._restarts.remaining(), self._shortage.remaining())
             if due > 0.0:
                 return due
             try:
                 if not self._staff.start(waiter.wake):
                     return None  # until one has ended
             except OSError as error:
-                _logger.warning("no worker could be started: %s", error)
-                self._restarts.postpone()
+                self._shortage.note_failure("no worker could be started: %s", error)
+            else:
+                self._shortage.note_success(time.monotonic())
         return None
 
     def _retire_surplus(self, target: int) -> None:
