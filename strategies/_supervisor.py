@@ -77,10 +77,9 @@ class Supervisor:
         for fd in self._stop.filenos():
             waiter.watch(fd)
         while not self._stop.is_set():
-            due = self._attend(waiter)
             if self._failure is not None:
                 raise self._failure
-            self._server.wait_with_watched(waiter, due)
+            self._server.wait_with_watched(waiter, self._attend(waiter))
 
     def size_changed(self) -> None:
         """Ask at the next look how many workers there are to be."""
@@ -194,6 +193,8 @@ class Supervisor:
         how = f"was ended by signal {-status}" if status < 0 else f"exited with {status}"
         if not self._has_served:
             text = f"\n{charge.slot.text}" if charge.slot.text else ""
+        if self._failure is not None:
+            return  # of several that have failed, the first one is told of
             self._failure = WorkerStartError(f"worker {charge.pid} {how} at its start{text}")
             return
         _logger.warning("worker %d %s: replacing it", charge.pid, how)
