@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 
 from serverstrategy.stop_signal import StopSignal
@@ -39,7 +40,8 @@ def _watch(server: Server, stop: StopSignal, cut_inside: Callable[[float], None]
         if stop.wait_for_cut():
             cut_inside(_CUT_TIME_INSIDE)
         else:  # the workers inside will find out by themselves, once this one is gone
-            server.in_flight.wait_for_none(_ORPHAN_GRACE)
+            # The main thread ends this process as soon as all is finished. It may still accept one.
+            time.sleep(_ORPHAN_GRACE)
         server.cut_in_flight()
         server.in_flight.wait_for_none(_CUT_TIME)
     finally:
