@@ -19,7 +19,6 @@ class Plan(Protocol):
     max_requests: int | None
     max_requests_jitter: int
     max_memory: int | None
-    timeout: float | None
     max_restarts: int | None
     restart_window: float
     reload_step: int
@@ -30,6 +29,11 @@ class Plan(Protocol):
     @property
     def sizing(self) -> Sizing:
         """How many workers there are to be."""
+        raise NotImplementedError
+
+    @property
+    def hang_timeout(self) -> float | None:
+        """How long a connection, or the start of a worker, may take, in seconds; None: for ever."""
         raise NotImplementedError
 
     def become_worker(self, board: Scoreboard | None) -> None:

@@ -68,7 +68,7 @@ class Staff:
         slot = self._board.take({each.slot.number for each in self.all()}, time.monotonic())
         if slot is None:
             return False
-        stack = None if self._plan.timeout is None else new_stack_file()
+        stack = None if self._plan.hang_timeout is None else new_stack_file()
         charge = Charge(slot, self._stop.child(), stack)
         try:
             self._children.fork(

@@ -53,7 +53,7 @@ class Supervisor:
         self._stop = stop
         self._board = board
         self._staff = Staff(plan, charges, children, server, stop, board, self._note_end)
-        self._hang_watch = HangWatch(plan.timeout)
+        self._hang_watch = HangWatch(plan.hang_timeout)
         self._restarts = Restarts(plan.max_restarts, plan.restart_window)
         self._shortage = GrowingPause()
         self._failure: Exception | None = None

@@ -48,8 +48,8 @@ def work(server: Server, plan: Plan, charge: Charge, ring: Ring) -> int:
         # in the main thread, which hears of the owner's loss by itself then.
         if not inner.multiprocess:
             start_sentinel(server, stop, plan.cut_inside)
-        elif plan.timeout is not None:
-            server.add_watched(HungChildren(server, plan.timeout, charge.stack))
+        elif plan.hang_timeout is not None:
+            server.add_watched(HungChildren(server, plan.hang_timeout, charge.stack))
         if plan.on_worker_start is not None:
             plan.on_worker_start(charge.worker)
         try:

@@ -48,7 +48,8 @@ class Prefork(Layer):
         max_memory: a worker that has more bytes of resident memory after a connection than these
             is replaced in the same way. Memory that workers share counts for each.
         timeout: a worker of which a connection, or the start, takes longer than these seconds is
-            ended and replaced; None: none is. See `docs/operating-prefork.md`.
+            ended and replaced; None: none is. A `Prefork` inside that has none of its own has this
+            one. See `docs/operating-prefork.md`.
         max_restarts: how many workers may die within a second of their start, during
             `restart_window`; one more, and `serve_forever` raises. None: any number.
         restart_window: for how many seconds such a death counts.
@@ -107,6 +108,7 @@ class Prefork(Layer):
         self._supervisor: Supervisor | None = None
         self._board: Scoreboard | None = None
         self._outer_board: Scoreboard | None = None
+        self._outer_timeout: float | None = None
         self._waiter: Waiter | None = None
         self._is_worker = False
         self._said = False
@@ -141,6 +143,11 @@ class Prefork(Layer):
     def sizing(self) -> Sizing:
         """What decides how many workers there are to be."""
         return self._sizing
+
+    @property
+    def hang_timeout(self) -> float | None:
+        """The `timeout`, in seconds; without one, that of the `Prefork` in which this one runs."""
+        return self._outer_timeout if self.timeout is None else self.timeout
 
     def reload(self) -> None:
         """Have each worker replaced by a new one, which is up before the old one stops accepting.
@@ -220,10 +227,11 @@ class Prefork(Layer):
         return super().status(server) | {"workers": workers}
 
     def become_worker(self, board: Scoreboard | None) -> None:
-        """Be the copy of a worker, in which a `Prefork` inside uses `board`."""
+        """Be the copy of a worker, in which a `Prefork` inside uses `board` and the timeout."""
         self._is_worker = True
         for part in self._inside():
             part._outer_board = board
+            part._outer_timeout = self.hang_timeout
 
     def cut_inside(self, timeout: float) -> None:
         """See `Plan.cut_inside`."""
