@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection
 
 from ._charge import Charge
-from ._slot import STARTING, Slot
+from ._slot import Slot
+from ._stack_file import FATAL
 
 _logger = logging.getLogger("serverstrategy")
 
@@ -18,6 +20,7 @@ class HangWatch:
     """Finds the workers of which a connection, or the start, takes too long.
 
     An idle worker needs no sign of life: it is not asked for one, and does not wake up to give it.
+    While all are idle, nobody looks either.
 
     Args:
         timeout: how long it may take, in seconds; None: for ever.
@@ -25,18 +28,43 @@ class HangWatch:
 
     def __init__(self, timeout: float | None) -> None:
         self._timeout = timeout
+        self._look_at = 0.0
+        self._seen: list[tuple[float, int]] = []
 
-    @property
-    def interval(self) -> float | None:
-        """How often to look, in seconds; None: never."""
-        return None if self._timeout is None else interval(self._timeout)
+    def due(self, slots: Collection[Slot]) -> float | None:
+        """How soon to look at the workers that have `slots`.
+
+        Returns:
+            Seconds; None: not before one of them rings, which it does when it begins something.
+        """
+        if self._timeout is None:
+            return None
+        now = time.monotonic()
+        if now < self._look_at:
+            return self._look_at - now
+        self._look_at = now + interval(self._timeout)
+        seen = [(slot.started, slot.connections) for slot in slots]
+        # Between short connections a worker is idle too, and is not to ring for each of them.
+        are_idle = seen == self._seen and not any(map(_busy_since, slots))
+        self._seen = seen
+        for slot in slots:
+            slot.is_to_ring = are_idle
+        # Asked again: who has begun meanwhile may have done so before it was to ring.
+        if are_idle and not any(map(_busy_since, slots)):
+            return None
+        return interval(self._timeout)
 
     def is_hung(self, slot: Slot) -> bool:
         """Whether the worker that has `slot` is."""
         if self._timeout is None:
             return False
-        since = slot.started if slot.state == STARTING else slot.oldest
+        since = _busy_since(slot)
         return since > 0.0 and time.monotonic() - since > self._timeout
+
+
+def _busy_since(slot: Slot) -> float:
+    """Since when a worker has been at what it does; 0.0: it does nothing."""
+    return slot.oldest if slot.has_started else slot.started
 
 
 def interval(timeout: float) -> float:
@@ -58,7 +86,7 @@ def report_hung(charge: Charge) -> None:
     )
 
 
-def report_stack(charge: Charge) -> None:
-    """Log where a worker was when it was aborted."""
-    if charge.stack is not None and charge.is_hung:
+def report_stack(charge: Charge, status: int) -> None:
+    """Log where a worker was that was aborted, or has crashed: it has ended with `status`."""
+    if charge.stack is not None and (charge.is_hung or -status in FATAL):
         _logger.error("worker %d was here:\n%s", charge.pid, charge.stack.read() or "(unknown)")

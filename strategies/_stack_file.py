@@ -5,7 +5,15 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
+import signal
 from typing import IO
+
+# The signals at which faulthandler writes, and lets the process end by them.
+FATAL = frozenset(
+    getattr(signal, name)
+    for name in ("SIGSEGV", "SIGFPE", "SIGABRT", "SIGBUS", "SIGILL")
+    if hasattr(signal, name)
+)
 
 _logger = logging.getLogger("serverstrategy")
 
@@ -26,7 +34,7 @@ class StackFile:
         self._read = 0
 
     def write_when_aborted(self) -> None:
-        """Have this process, and its forks, write where all threads are when they get SIGABRT."""
+        """Have this process, and its forks, write where all threads are when `FATAL` ends them."""
         faulthandler.enable(self._file, all_threads=True)
 
     def read(self) -> str:

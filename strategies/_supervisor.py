@@ -107,7 +107,8 @@ class Supervisor:
     def _attend(self, waiter: Waiter) -> float | None:
         """Do what is due; return the seconds until the next time, None: when something happens."""
         self._abort_hung()
-        dues = [self._level(waiter), self._hang_watch.interval, self._plan.sizing.interval]
+        dues = [self._level(waiter), self._plan.sizing.interval]
+        dues.append(self._hang_watch.due([each.slot for each in self._staff.all()]))
         # Last, since there are more endings by now.
         dues += [each.ending.attend() for each in self._staff.all() if each.ending is not None]
         if not self._is_marked and any(each.is_ready() for each in self._staff.all()):
@@ -143,6 +144,8 @@ class Supervisor:
 
     def _start_missing(self, wanted: int, waiter: Waiter) -> float | None:
         """Start them; return the seconds until the next attempt, None: when something happens."""
+        if not self._has_served and any(each.is_hung for each in self._staff.all()):
+            return None  # until it has ended, which is a failure
         while len(self._staff.staying()) < wanted and not self._stop.is_set():
             due = max(self._restarts.remaining(), self._shortage.remaining())
             if due > 0.0:
@@ -182,7 +185,7 @@ class Supervisor:
     # When a worker has ended
 
     def _note_end(self, charge: Charge, status: int) -> None:
-        report_stack(charge)
+        report_stack(charge, status)
         self._call(self._plan.on_worker_exit, charge.worker, status)
         if self._stop.is_set():
             self._all_drained = self._all_drained and status == 0
@@ -190,11 +193,11 @@ class Supervisor:
             self._note_death(charge, status)
 
     def _note_death(self, charge: Charge, status: int) -> None:
-        how = f"was ended by signal {-status}" if status < 0 else f"exited with {status}"
-        if not self._has_served:
-            text = f"\n{charge.slot.text}" if charge.slot.text else ""
         if self._failure is not None:
             return  # of several that have failed, the first one is told of
+        how = f"was ended by signal {-status}" if status < 0 else f"exited with {status}"
+        if not (self._has_served or charge.worker.has_started):
+            text = f"\n{charge.slot.text}" if charge.slot.text else ""
             self._failure = WorkerStartError(f"worker {charge.pid} {how} at its start{text}")
             return
         _logger.warning("worker %d %s: replacing it", charge.pid, how)

@@ -12,7 +12,7 @@ from serverstrategy.connection import Connection
 from serverstrategy.in_flight import InFlight
 
 from ._roster import CUT, FINISHED, PLACES
-from ._slot import BUSY, CLOSING, RETIRING, STARTING, WAITING, Slot, pack_changes
+from ._slot import BUSY, CLOSING, RETIRING, WAITING, Slot, pack_changes
 
 
 class Tally:
@@ -28,6 +28,7 @@ class Tally:
         is_concurrent: whether it handles several at the same time.
         count_threads: how many threads it has for its handlers; None: it never has any.
         on_accepting: called when connections are accepted from then on.
+        on_begin: called when one has begun; None: nothing is.
         on_end: called with the number of connections so far when one has ended; None: nothing is.
     """
 
@@ -39,6 +40,7 @@ class Tally:
         is_concurrent: bool,
         count_threads: Callable[[], int] | None,
         on_accepting: Callable[[], None],
+        on_begin: Callable[[], None] | None,
         on_end: Callable[[int], None] | None,
     ) -> None:
         self._slot = slot
@@ -48,6 +50,7 @@ class Tally:
         self._is_concurrent = is_concurrent
         self._count_threads = count_threads
         self._on_accepting = on_accepting
+        self._on_begin = on_begin
         self._on_end = on_end
         # Reentrant, because a signal handler runs inside whatever the main thread is doing.
         self._lock = threading.RLock()
@@ -62,7 +65,8 @@ class Tally:
 
     def accepting(self) -> None:
         """See `Observer.accepting`."""
-        if self._slot.state == STARTING:
+        if not self._slot.has_started:
+            self._slot.has_started = 1
             self._update()
         self._on_accepting()
 
@@ -82,6 +86,8 @@ class Tally:
             self._places[connection] = place
             self._roster.enter(place, connection.started, connection.client_address)
         self._update()
+        if self._on_begin is not None:
+            self._on_begin()
 
     def handed_to_child(self, connection: Connection) -> None:
         """See `Observer.handed_to_child`."""

@@ -73,6 +73,11 @@ def _new_tally(server: Server, plan: Plan, charge: Charge, ring: Ring) -> Tally:
     def count_threads() -> int:
         return sum([part.thread_count for part in with_threads])
 
+    def on_begin() -> None:
+        if slot.is_to_ring:
+            slot.is_to_ring = 0
+            ring()
+
     def on_end(connections: int) -> None:
         if not slot.is_due and recycling.is_due(connections):
             slot.is_due = 1
@@ -85,5 +90,6 @@ def _new_tally(server: Server, plan: Plan, charge: Charge, ring: Ring) -> Tally:
         inner.multithread or inner.multiprocess,
         count_threads if with_threads else None,
         ring,
+        None if plan.hang_timeout is None else on_begin,
         on_end if recycling.is_wanted else None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from ._roster import Listed
-from ._slot import STARTING, Slot
+from ._slot import Slot
 
 
 class Worker:
@@ -38,7 +38,7 @@ class Worker:
     @property
     def has_started(self) -> bool:
         """Whether it has begun to accept."""
-        return self._slot.state != STARTING
+        return bool(self._slot.has_started)
 
     @property
     def connections(self) -> int:
