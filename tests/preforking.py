@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -58,6 +59,15 @@ class Held:
         assert answer is not None, probe.log()
         self.pid, self.parent, _ = map(int, answer.split())
 
+    def wait_until_all_serve(self) -> None:
+        """Wait until no worker is starting, so that the end of none is one at its start."""
+
+        def serve() -> bool:
+            status = json.loads(self.client.ask("status") or "")
+            return all(each["state"] != "starting" for each in status["strategy"]["workers"])
+
+        assert wait_until(serve)
+
 
 def workers(probe: Probe) -> set[int]:
     """The processes that the probe has forked by itself."""
@@ -77,8 +87,9 @@ def wait_for_workers(probe: Probe, number: int, without: int = 0) -> set[int]:
 
 
 def one_that_serves(probe: Probe) -> int:
-    """A worker that has begun to accept, so that its end is none of its start."""
+    """A worker that has had a connection, once all of them serve."""
     held = Held(probe)
+    held.wait_until_all_serve()
     held.client.close()
     (worker,) = {held.pid, held.parent} & workers(probe)
     return worker

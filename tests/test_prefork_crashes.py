@@ -152,6 +152,7 @@ def test_those_below_a_worker_that_is_killed_are_gone() -> None:
         assert wait_until(lambda: len(probe.children()) == 3)
         below = psutil.Process(worker).children()
         held = Held(probe)
+        held.wait_until_all_serve()
         os.kill(worker, signal.SIGKILL)
         # One second is promised; the rest is for a loaded machine.
         assert wait_until(lambda: all(map(is_gone, below)), 3.0)
@@ -163,6 +164,7 @@ def test_those_below_a_worker_that_is_killed_are_gone() -> None:
 def test_the_log_has_the_stack_of_a_worker_that_has_crashed() -> None:
     with probing("Prefork(2, timeout=30)") as probe:
         held = Held(probe)
+        held.wait_until_all_serve()
         assert ask(held.client, "sleep 60") == "sleeping"
         os.kill(held.pid, signal.SIGSEGV)
         assert next_line(held.client) in LOST
