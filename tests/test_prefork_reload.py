@@ -111,6 +111,9 @@ def test_the_old_one_accepts_until_the_new_one_does(inner: str, tmp_path: Path) 
             load.wait_for(10)
             probe.signal(signal.SIGHUP)
             probe.expect("worker_start", generation=1)
+            # Has the parent look again, though nothing has changed.
+            probe.signal(signal.SIGTTOU)
+            probe.expect("resized", workers=1)
             load.wait_for(50)
             assert {worker_of(each, probe) for each in load.fates[-50:]} == {old.pid}
             gate.open()

@@ -194,7 +194,7 @@ class Weekdays:
     """Needs nothing of ours."""
 
     most = 9
-    interval = 60.0
+    interval: float | None = 60.0
 
     def wanted(self, workers: int, spare: int) -> int:
         return 7
