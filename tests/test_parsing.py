@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -391,6 +394,45 @@ def test_the_name_is_told_before_its_arguments() -> None:
 def test_what_is_no_text_is_refused(text: Any) -> None:
     with pytest.raises(TypeError, match="text must be a str"):
         parse(text)
+
+
+# A sizing of the user's own
+
+BY_DAY = """
+class ByDay:
+    most = 9
+    interval = None
+
+    def __init__(self, workers):
+        self.workers = workers
+
+    def wanted(self, workers, spare):
+        return self.workers
+
+
+def by_night():
+    return ByDay(2)
+
+
+def nothing():
+    return None
+"""
+
+
+def test_a_sizing_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sizings.py").write_text(BY_DAY)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sizings", raising=False)
+    for place, wanted in [("sizings:ByDay(3)", 3), ("sizings:by_night", 2)]:
+        prefork: Any = parse(f"Prefork({place}, Threaded())", allow_import=True)
+        assert prefork.workers.wanted(9, 9) == wanted
+        with pytest.raises(ValueError, match="is code to import, which this text may not name"):
+            parse(f"Prefork({place})")
+        with pytest.raises(ValueError, match=f"'{re.escape(place)}' is no strategy"):
+            parse(place, allow_import=True)
+    with pytest.raises(ValueError, match="it returned None, which is no strategy"):
+        parse("Prefork(sizings:nothing)", allow_import=True)
+    del sys.modules["sizings"]
 
 
 # Hostile texts
