@@ -526,7 +526,9 @@ def build(text: str, options: dict[str, Any]) -> Any:
     else:
         cls, handler = FAMILIES[options["family"]]
         cls = overridden(cls) if options["overridden"] else cls
-        server = cls(address, handler, strategy=parse(text), **options["keywords"])
+        server = cls(
+            address, handler, strategy=parse(text, allow_import=True), **options["keywords"]
+        )
         server.grace_period = options["grace"]
     server.failures = []
     for name in options["hooks"]:

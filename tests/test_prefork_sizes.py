@@ -113,6 +113,17 @@ def test_a_reload_leaves_it_as_it_is(inner: str, tmp_path: Path) -> None:
         probe.stop()
 
 
+@each_inner
+def test_a_sizing_of_the_users_own(inner: str) -> None:
+    with probing(f"Prefork(sizings:Steps(5), {inner})", quiet=True) as probe:
+        with loading(probe.address, rate=100.0) as load:
+            assert has(probe, 5)
+            load.wait_for(20)
+            all_answered(load)
+        assert len(workers(probe)) == 5
+        probe.stop()
+
+
 # Assigned while it serves
 
 
