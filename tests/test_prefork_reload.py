@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,11 @@ def started(probe: Probe, number: int) -> set[psutil.Process]:
 def worker_of(fate: Fate, probe: Probe) -> int:
     """The worker of the outermost `Prefork` that answered, or whose child or worker did."""
     return fate.pid if fate.parent == probe.pid else fate.parent
+
+
+def answering(load: Load, probe: Probe, since: float) -> set[int]:
+    """The workers that have answered the connections which began after `since`."""
+    return {worker_of(each, probe) for each in load.fates.copy() if each.began > since}
 
 
 def all_answered(load: Load) -> list[Fate]:
@@ -88,14 +94,15 @@ def test_at_full_load_none_is_refused_reset_or_lost(inner: str, way: str) -> Non
             load.wait_for(200)
             WAYS[way](probe)
             new = wait_for_successors(probe, old)
+            gone = time.monotonic()
             assert wait_until(lambda: all(map(is_gone, below)))
             load.wait_for(100)
-            fates = all_answered(load)
-        found = [worker_of(each, probe) for each in fates]
-        assert set(found) <= {each.pid for each in old | new}
-        # Which of the old ones answer is by chance; that some do, and all new ones, is not.
-        assert set(found) & {each.pid for each in old}
-        assert {worker_of(each, probe) for each in fates[-50:]} <= {each.pid for each in new}
+            found = {worker_of(each, probe) for each in all_answered(load)}
+        assert found <= {each.pid for each in old | new}
+        # Which of them answer is by chance.
+        assert found & {each.pid for each in old}
+        assert found & {each.pid for each in new}
+        assert answering(load, probe, gone) <= {each.pid for each in new}
         assert workers(probe) == new
         if is_beside:
             stop_from_the_main_thread(probe)
@@ -114,12 +121,14 @@ def test_the_old_one_accepts_until_the_new_one_does(inner: str, tmp_path: Path) 
             # Has the parent look again, though nothing has changed.
             probe.signal(signal.SIGTTOU)
             probe.expect("resized", workers=1)
+            began = time.monotonic()
             load.wait_for(50)
-            assert {worker_of(each, probe) for each in load.fates[-50:]} == {old.pid}
+            assert answering(load, probe, began) == {old.pid}
             gate.open()
             (new,) = wait_for_successors(probe, {old})
+            gone = time.monotonic()
             load.wait_for(50)
-            assert {worker_of(each, probe) for each in load.fates[-50:]} == {new.pid}
+            assert answering(load, probe, gone) == {new.pid}
             all_answered(load)
         probe.stop()
 
