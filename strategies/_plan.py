@@ -39,12 +39,8 @@ class Plan(Protocol):
     def become_worker(self, board: Scoreboard | None) -> None:
         """Be the copy of a worker. A `Prefork` inside is to use `board`."""
 
-    def cut_inside(self, timeout: float) -> None:
-        """Have the workers of a `Prefork` inside cut what they have; kill them after `timeout`.
-
-        Args:
-            timeout: in seconds.
-        """
+    def cut_inside(self) -> None:
+        """Have the workers of a `Prefork` inside cut what they have, and end those that go on."""
 
 
 def check_hooks(*hooks: object) -> None:

@@ -15,12 +15,7 @@ _ORPHAN_GRACE = 0.7
 _CUT_TIME = 0.2
 
 
-# How long workers inside of a worker may take to end their connections, in seconds: less than the
-# owner of this one waits before it does more.
-_CUT_TIME_INSIDE = 0.6
-
-
-def start_sentinel(server: Server, stop: StopSignal, cut_inside: Callable[[float], None]) -> None:
+def start_sentinel(server: Server, stop: StopSignal, cut_inside: Callable[[], None]) -> None:
     """Watch the owner of `stop` from a daemon thread.
 
     The main thread hears of its owner only while it accepts. In a handler, or in a drain, it does
@@ -30,15 +25,15 @@ def start_sentinel(server: Server, stop: StopSignal, cut_inside: Callable[[float
     Args:
         server: this process's copy.
         stop: this worker's.
-        cut_inside: ends the workers inside of this one, within so many seconds.
+        cut_inside: ends the workers inside of this one, before the owner does more.
     """
     threading.Thread(target=_watch, args=(server, stop, cut_inside), daemon=True).start()
 
 
-def _watch(server: Server, stop: StopSignal, cut_inside: Callable[[float], None]) -> None:
+def _watch(server: Server, stop: StopSignal, cut_inside: Callable[[], None]) -> None:
     try:
         if stop.wait_for_cut():
-            cut_inside(_CUT_TIME_INSIDE)
+            cut_inside()
         else:  # the workers inside will find out by themselves, once this one is gone
             # The main thread ends this process as soon as all is finished. It may still accept one.
             time.sleep(_ORPHAN_GRACE)

@@ -233,13 +233,11 @@ class Prefork(Layer):
             part._outer_board = board
             part._outer_timeout = self.hang_timeout
 
-    def cut_inside(self, timeout: float) -> None:
+    def cut_inside(self) -> None:
         """See `Plan.cut_inside`."""
         for part in self._inside():
-            for charge in tuple(part._charges.values()):
-                charge.cut()
-            if not part._children.wait(timeout):
-                part._children.kill()
+            if part._supervisor is not None:
+                part._supervisor.drain(0.0)
 
     def _inside(self) -> list[Prefork]:
         return [part for part in nest(self.inner) if isinstance(part, Prefork)]

@@ -176,6 +176,11 @@ class Commands(BaseRequestHandler):
         time.sleep(float(seconds))
         return "slept"
 
+    def do_hog(self) -> None:
+        """Keep the interpreter's lock, deaf to all signals but those that the system sees to."""
+        self.wfile.write(b"hogging\n")
+        sum(itertools.repeat(1, 1 << 60))
+
     def do_wait(self, path: str) -> str:
         """Wait until nobody has a lock on the file."""
         with Path(path).open() as file:
@@ -223,6 +228,11 @@ class Commands(BaseRequestHandler):
         set_handler.argtypes = [ctypes.c_int, ctypes.c_void_p]
         set_handler(int(signal_number), int(signal.SIG_IGN))
         return "ignored"
+
+    def do_default(self, signal_number: str) -> str:
+        """Let the system see to a signal. Only in the main thread."""
+        signal.signal(int(signal_number), signal.SIG_DFL)
+        return "default"
 
     def do_hold(self, seconds: str) -> str:
         """Sleep with the interpreter's lock."""

@@ -91,6 +91,7 @@ class Probe:
 
     def __init__(self, strategy: str, patience: float = PATIENCE, **options: Any) -> None:
         self.patience = PATIENCE
+        self.obeys = bool(options.get("thread"))
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.seen: list[dict[str, Any]] = []
         self._clients: list[Client] = []
