@@ -67,8 +67,11 @@ class StopSignal:
         """Stop the whole of which this is a part, from any process, thread or signal handler.
 
         In a forked process it sends a byte to the owner, which relays it to all the others.
-        Returns at once.
+        Returns at once. What has been cut has no say any more: it may get SIGTERM next, and that
+        signal's handler, which it has from its parent, may ask for the end of all.
         """
+        if self._is_cut():
+            return
         if self._parent is not None:
             self._parent.ask()
         elif self._is_owner():
@@ -113,6 +116,10 @@ class StopSignal:
         # POSIX: POLLHUP, that it was closed, is always reported.
         self._poll(_POLLRDHUP)
         return not self.owner_is_lost()
+
+    def _is_cut(self) -> bool:
+        is_open = self._child_end.fileno() >= 0
+        return is_open and not self._is_owner() and self._poll(_POLLRDHUP, timeout=0)
 
     def owner_is_lost(self) -> bool:
         """Whether this is a forked process whose owner is gone. Never blocks."""

@@ -401,6 +401,24 @@ def test_cut_is_heard_after_the_stop(stop: StopSignal) -> None:
     assert result(pid) == 0
 
 
+def test_a_part_that_was_cut_cannot_stop_the_whole(stop: StopSignal) -> None:
+    part = stop.child()
+
+    def ask() -> bool:
+        heard = part.wait_for_cut()
+        part.ask()
+        return heard
+
+    pid = in_child(ask)
+    part.cut()
+    assert result(pid) == 0
+    assert not stop.is_set()
+    pid = in_child(lambda: part.ask() is None and stop.child().ask() is None)
+    part.close()
+    assert result(pid) == 0
+    assert stop.is_set()
+
+
 def test_closing_is_no_cut(stop: StopSignal) -> None:
     pid = in_child(lambda: stop.wait_for_cut() is False)
     stop.set()
