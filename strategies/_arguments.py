@@ -6,20 +6,21 @@ import os
 from typing import Any
 
 
-def at_least(minimum: int, value: object, name: str, *, or_none: bool = False) -> None:
-    """Check a count.
+def at_least(minimum: int, value: object, name: str, *, or_none: bool = False) -> Any:
+    """Check a count, and return it.
 
     Raises:
         TypeError: `value` is no int (a bool is none either).
         ValueError: it is below `minimum`.
     """
     if value is None and or_none:
-        return
+        return None
     if not isinstance(value, int) or isinstance(value, bool):
         wanted = "an int or None" if or_none else "an int"
         raise TypeError(f"{name} must be {wanted}, not {value!r}")
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, not {value}")
+    return value
 
 
 def seconds(value: float | None, name: str, *, or_none: bool = False, or_zero: bool = False) -> Any:

@@ -84,22 +84,17 @@ class Prefork(Layer):
     ) -> None:
         self._workers = cpu_count() if workers is None else workers
         self._sizing = as_sizing(self._workers)
-        at_least(1, max_requests, "max_requests", or_none=True)
-        at_least(0, max_requests_jitter, "max_requests_jitter")
-        at_least(1, max_memory, "max_memory", or_none=True)
-        at_least(0, max_restarts, "max_restarts", or_none=True)
-        at_least(1, reload_step, "reload_step")
+        self.max_requests = at_least(1, max_requests, "max_requests", or_none=True)
+        self.max_requests_jitter = at_least(0, max_requests_jitter, "max_requests_jitter")
+        self.max_memory = at_least(1, max_memory, "max_memory", or_none=True)
+        self.max_restarts = at_least(0, max_restarts, "max_restarts", or_none=True)
+        self.reload_step = at_least(1, reload_step, "reload_step")
         self.timeout = seconds(timeout, "timeout", or_none=True)
         self.restart_window = seconds(restart_window, "restart_window")
         check_hooks(on_worker_start, on_worker_exit, on_worker_timeout)
         super().__init__(Synchronous() if inner is None else inner)
         if self._inside():
             refuse_bounds(self.inner, max_requests=max_requests, max_memory=max_memory)
-        self.max_requests = max_requests
-        self.max_requests_jitter = max_requests_jitter
-        self.max_memory = max_memory
-        self.max_restarts = max_restarts
-        self.reload_step = reload_step
         self.on_worker_start = on_worker_start
         self.on_worker_exit = on_worker_exit
         self.on_worker_timeout = on_worker_timeout
