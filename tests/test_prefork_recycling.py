@@ -56,7 +56,7 @@ def test_at_full_load_none_is_refused_or_reset(nest: str) -> None:
     options = {"hooked": int(nest == "Prefork"), "worker_hooks": ["exit_tells"]}
     with probing(strategy, quiet=True, **options) as probe:
         with loading(probe.address, rate=1000.0) as load:
-            load.wait_for(2000)
+            load.wait_for(1500)
             fates = all_answered(load)
         answered = Counter(worker_of(each, nest) for each in fates)
         # That is several generations of the four.

@@ -29,8 +29,34 @@ def workers(probe: Probe) -> set[psutil.Process]:
 
 
 def started(probe: Probe, number: int) -> set[psutil.Process]:
+    """Wait until there are so many workers, accepting or not, and return them."""
     assert wait_until(lambda: len(workers(probe)) == number)
     return workers(probe)
+
+
+def accepting(probe: Probe, number: int) -> set[psutil.Process]:
+    """Wait until there are so many workers, all of which accept, and return them."""
+    assert wait_until(
+        lambda: states(probe) <= {"waiting", "busy"} and len(workers(probe)) == number
+    )
+    return workers(probe)
+
+
+def states(probe: Probe) -> set[str]:
+    return {each["state"] for each in status_of_workers(probe)}
+
+
+def accepting_generations(probe: Probe) -> set[int]:
+    shown = status_of_workers(probe)
+    return {each["generation"] for each in shown if each["state"] in ("waiting", "busy")}
+
+
+def generations(probe: Probe) -> list[int]:
+    return [each["generation"] for each in status_of_workers(probe)]
+
+
+def status_of_workers(probe: Probe) -> Any:
+    return json.loads(probe.ask("status") or "")["strategy"]["workers"]
 
 
 def worker_of(fate: Fate, probe: Probe) -> int:
@@ -88,7 +114,7 @@ WAYS: dict[str, Callable[[Probe], object]] = {
 def test_at_full_load_none_is_refused_reset_or_lost(inner: str, way: str) -> None:
     is_beside = way == "a method"
     with probing(f"Prefork(4, {inner})", quiet=True, thread=is_beside) as probe:
-        old = started(probe, 4)
+        old = accepting(probe, 4)
         below = probe.children()
         with loading(probe.address, rate=5000.0) as load:
             load.wait_for(200)
@@ -113,7 +139,7 @@ def test_at_full_load_none_is_refused_reset_or_lost(inner: str, way: str) -> Non
 @each_inner
 def test_the_old_one_accepts_until_the_new_one_does(inner: str, tmp_path: Path) -> None:
     with at_the_gate(f"Prefork(1, {inner})", tmp_path, quiet=True) as (probe, gate):
-        (old,) = started(probe, 1)
+        (old,) = accepting(probe, 1)
         with loading(probe.address, rate=100.0) as load:
             load.wait_for(10)
             probe.signal(signal.SIGHUP)
@@ -136,7 +162,7 @@ def test_the_old_one_accepts_until_the_new_one_does(inner: str, tmp_path: Path) 
 @each_inner
 def test_with_one_worker_again_and_again(inner: str) -> None:
     with probing(f"Prefork(1, {inner})", quiet=True) as probe:
-        (old,) = started(probe, 1)
+        (old,) = accepting(probe, 1)
         with loading(probe.address, rate=1000.0) as load:
             for _ in range(5):
                 load.wait_for(50)
@@ -150,10 +176,11 @@ def test_with_one_worker_again_and_again(inner: str) -> None:
 def test_what_the_old_ones_have_they_finish(inner: str) -> None:
     """And none of them waits for another one to have finished."""
     with probing(f"Prefork(3, {inner})", quiet=True) as probe:
-        old = started(probe, 3)
+        old = accepting(probe, 3)
         clients = hold_each(probe, old)
         probe.signal(signal.SIGHUP)
         new = started(probe, 6) - old
+        assert wait_until(lambda: accepting_generations(probe) == {1})
         for _ in range(6):
             who = (probe.ask("who") or "").split()
             assert {int(who[0]), int(who[1])} & {each.pid for each in new}
@@ -177,7 +204,7 @@ def hold_each(probe: Probe, held: set[psutil.Process]) -> list[Client]:
 @each_inner
 def test_what_an_old_one_has_is_cut_after_the_grace_period(inner: str) -> None:
     with probing(f"Prefork(2, {inner})", quiet=True, grace=0.5) as probe:
-        old = started(probe, 2)
+        old = accepting(probe, 2)
         below = probe.children()
         with probe.client() as client, loading(probe.address, rate=50.0) as load:
             assert client.ask("sleep 60") == "sleeping"
@@ -198,7 +225,7 @@ def test_what_an_old_one_has_is_cut_after_the_grace_period(inner: str) -> None:
 def test_so_many_at_the_same_time(inner: str, step: int, tmp_path: Path) -> None:
     strategy = f"Prefork(3, {inner}, reload_step={step})"
     with at_the_gate(strategy, tmp_path) as (probe, gate):
-        old = started(probe, 3)
+        old = accepting(probe, 3)
         assert probe.ask("reload") == "reloaded"
         for _ in range(min(step, 3)):
             probe.expect("worker_start", generation=1)
@@ -217,7 +244,7 @@ def test_so_many_at_the_same_time(inner: str, step: int, tmp_path: Path) -> None
 @each_inner
 def test_twice_at_once(inner: str) -> None:
     with probing(f"Prefork(3, {inner})", quiet=True) as probe, probe.client() as client:
-        old = started(probe, 3)
+        old = accepting(probe, 3)
         with loading(probe.address, rate=300.0) as load:
             load.wait_for(50)
             probe.signal(signal.SIGHUP)
@@ -236,7 +263,7 @@ def test_twice_at_once(inner: str) -> None:
 @each_inner
 def test_once_more_while_it_goes_on(inner: str, tmp_path: Path) -> None:
     with at_the_gate(f"Prefork(3, {inner})", tmp_path) as (probe, gate):
-        old = started(probe, 3)
+        old = accepting(probe, 3)
         assert probe.ask("reload") == "reloaded"
         probe.expect("worker_start", generation=1)
         assert probe.ask("reload") == "reloaded"
@@ -247,15 +274,10 @@ def test_once_more_while_it_goes_on(inner: str, tmp_path: Path) -> None:
         probe.stop()
 
 
-def generations(probe: Probe) -> list[int]:
-    shown: Any = json.loads(probe.ask("status") or "")
-    return [each["generation"] for each in shown["strategy"]["workers"]]
-
-
 def test_a_part_of_a_nest_alone() -> None:
     """The inner `Prefork` of one worker reloads its own workers, and leaves the others alone."""
     with probing("Prefork(2, Prefork(2))", quiet=True) as probe:
-        outer = started(probe, 2)
+        outer = accepting(probe, 2)
         assert wait_until(lambda: len(probe.children()) == 6)
         below = set(probe.children()) - outer
         with loading(probe.address, rate=300.0) as load:
@@ -277,7 +299,7 @@ def test_a_part_of_a_nest_alone() -> None:
 @each_inner
 def test_beside_a_stop(inner: str) -> None:
     with probing(f"Prefork(2, {inner})", quiet=True) as probe:
-        started(probe, 2)
+        accepting(probe, 2)
         assert probe.ask("reload") == "reloaded"
         probe.signal(signal.SIGHUP)
         probe.signal(signal.SIGTERM)
