@@ -36,6 +36,26 @@ def states(client: Client) -> list[str]:
     return [each["state"] for each in shown["strategy"]["workers"]]
 
 
+def in_flight(client: Client) -> int:
+    """How many connections there are, in workers and in the workers inside of them."""
+    shown: Any = json.loads(client.ask("status") or "")
+
+    def count(strategy: Any) -> int:
+        inside = sum(count(each["inner"]) for each in strategy.get("workers", ()))
+        return inside + len(strategy.get("connections", ()))
+
+    return count(shown["strategy"])
+
+
+def hold(probe: Probe, worker: int) -> list[Client]:
+    """Connections, the last of which this worker has."""
+    clients = []
+    while True:
+        clients.append(probe.client())
+        if str(worker) in (clients[-1].ask("who") or "").split():
+            return clients
+
+
 def are_up(probe: Probe, number: int) -> bool:
     """Whether so many workers accept."""
     with probe.client() as client:
@@ -173,9 +193,14 @@ def test_another_sizing_that_is_assigned() -> None:
 
 @each_inner
 def test_those_that_have_nothing_to_do_go_first(inner: str) -> None:
-    with probing(f"Prefork(4, {inner})", thread=True) as probe, probe.client() as client:
-        assert client.ask("echo hi") == "hi"
-        assert has(probe, 4)
+    with probing(f"Prefork(4, {inner})", thread=True) as probe:
+        assert wait_until(lambda: are_up(probe, 4))
+        # Only among equals does the youngest go.
+        youngest = max(each.pid for each in workers(probe))
+        *others, client = hold(probe, youngest)
+        for each in others:
+            each.close()
+        assert wait_until(lambda: in_flight(client) == 1)
         probe.tell("workers 1")
         assert has(probe, 1)
         assert client.ask("echo still there") == "still there"
