@@ -13,7 +13,7 @@ from ._stack_file import FATAL
 _logger = logging.getLogger("serverstrategy")
 
 # How often to look, in seconds at least and at most.
-_OFTEN, _SELDOM = 0.05, 1.0
+OFTEN, _SELDOM = 0.05, 1.0
 
 
 class HangWatch:
@@ -69,7 +69,7 @@ def _busy_since(slot: Slot) -> float:
 
 def interval(timeout: float) -> float:
     """How often to look for what takes longer than `timeout`; both in seconds."""
-    return max(_OFTEN, min(_SELDOM, timeout / 10))
+    return max(OFTEN, min(_SELDOM, timeout / 10))
 
 
 def report_hung(charge: Charge) -> None:
@@ -89,4 +89,4 @@ def report_hung(charge: Charge) -> None:
 def report_stack(charge: Charge, status: int) -> None:
     """Log where a worker was that was aborted, or has crashed: it has ended with `status`."""
     if charge.stack is not None and (charge.is_hung or -status in FATAL):
-        _logger.error("worker %d was here:\n%s", charge.pid, charge.stack.read() or "(unknown)")
+        _logger.error("worker %d was here:\n%s", charge.pid, charge.stack.take() or "(unknown)")

@@ -12,7 +12,7 @@ from serverstrategy.connection import Connection
 from serverstrategy.strategy import Server
 
 from ._charge import STEP_TIME
-from ._hang import interval
+from ._hang import OFTEN, interval
 from ._stack_file import StackFile
 
 _logger = logging.getLogger("serverstrategy")
@@ -20,6 +20,8 @@ _logger = logging.getLogger("serverstrategy")
 
 class HungChildren:
     """Ends each child that has its connection for too long: the worker, and the others, go on.
+
+    One after the other, the oldest first, since all write where they are into one file.
 
     It can be handed to `Server.add_watched`.
 
@@ -33,7 +35,8 @@ class HungChildren:
         self._server = server
         self._timeout = timeout
         self._stack = stack
-        self._kill_at: dict[int, float] = {}  # by the pid of those that were aborted
+        self._pid = 0  # of the one that was aborted
+        self._kill_at = 0.0
 
     def fileno(self) -> int:
         """No descriptor tells."""
@@ -41,35 +44,40 @@ class HungChildren:
 
     def tick(self) -> float | None:
         """Seconds after which to call `check`; None: no child has a connection."""
-        if self._kill_at or any(each.child is not None for each in self._server.in_flight):
+        if self._pid:
+            return OFTEN
+        if any(each.child is not None for each in self._server.in_flight):
             return interval(self._timeout)
         return None
 
     def check(self) -> None:
         """Abort what has taken too long, then kill it, then tell where it was."""
         children = {each.child: each for each in self._server.in_flight if each.child is not None}
+        if self._pid and self._pid not in children:
+            where = "" if self._stack is None else self._stack.take()
+            _logger.error("child %d was here:\n%s", self._pid, where or "(unknown)")
+            self._pid = 0
+        if self._pid:
+            if time.monotonic() >= self._kill_at:
+                self._send(signal.SIGKILL)
+            return
         for pid, connection in children.items():
             if connection.age > self._timeout:
-                self._end(pid, connection)
-        for pid in self._kill_at.keys() - children.keys():
-            del self._kill_at[pid]
-            where = "(unknown)" if self._stack is None else self._stack.read() or "(unknown)"
-            _logger.error("child %d was here:\n%s", pid, where)
+                self._abort(pid, connection)
+                break
 
-    def _end(self, pid: int, connection: Connection) -> None:
-        now = time.monotonic()
-        number = signal.SIGKILL
-        if pid not in self._kill_at:
-            self._kill_at[pid] = now + STEP_TIME
-            number = signal.SIGABRT
-            _logger.error(
-                "child %d hangs, and is ended: it was serving %s for %.1f s",
-                pid,
-                connection.client_address,
-                connection.age,
-            )
-        elif now < self._kill_at[pid]:
-            return
+    def _abort(self, pid: int, connection: Connection) -> None:
+        _logger.error(
+            "child %d hangs, and is ended: it was serving %s for %.1f s",
+            pid,
+            connection.client_address,
+            connection.age,
+        )
+        self._pid = pid
+        self._kill_at = time.monotonic() + STEP_TIME
+        self._send(signal.SIGABRT)
+
+    def _send(self, number: int) -> None:
         # It is not reaped yet, for it has its connection: so the number is still its own.
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+            os.kill(self._pid, number)

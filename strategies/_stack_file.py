@@ -31,19 +31,17 @@ class StackFile:
         import tempfile  # here, because it costs more to import than the rest of this package
 
         self._file: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - `close` closes it
-        self._read = 0
 
     def write_when_aborted(self) -> None:
         """Have this process, and its forks, write where all threads are when `FATAL` ends them."""
         faulthandler.enable(self._file, all_threads=True)
 
-    def read(self) -> str:
-        """What was written since the last call."""
-        # Not by the position of the file, which those share who write.
-        data = b""
-        while more := os.pread(self._file.fileno(), 1 << 16, self._read):
-            self._read += len(more)
-            data += more
+    def take(self) -> str:
+        """What was written, which is gone from the file then. All forks have the same position."""
+        fd = self._file.fileno()
+        data = os.pread(fd, os.fstat(fd).st_size, 0)
+        os.lseek(fd, 0, os.SEEK_SET)
+        os.ftruncate(fd, 0)
         return data.decode(errors="replace").rstrip()
 
     def close(self) -> None:

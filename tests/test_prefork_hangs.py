@@ -123,6 +123,9 @@ def test_all_of_them_at_the_same_time(inner: str) -> None:
         assert next_line(waiting) == "it was waiting"
         assert {next_line(each.client) for each in all_hung} <= set(LOST)
         assert wait_until(lambda: all(map(is_gone, processes)))
+        for pid in {each.pid for each in all_hung}:
+            assert wait_until(lambda pid=pid: stack(probe, pid).count(" in do_sleep\n") > 0)
+            assert stack(probe, pid).count("Fatal Python error") == 1
         waiting.close()
         probe.stop()
 
