@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import gc
 import itertools
 import json
 import logging
@@ -66,6 +67,7 @@ OPTIONS = {
     "next": [],  # strategies to assign, one with each SIGHUP, which has it reload if there are none
     "quiet": False,  # handlers do not tell that they begin and end
     "failing_forks": [],  # which calls of os.fork fail in the main process, from 0
+    "objects": 0,  # how many it makes before serving
     "worker_hooks": [],  # names of WORKER_HOOKS, for the Prefork that `hooked` says
     "hooked": 0,  # 0: the outermost strategy; 1: the one inside of it
     "gate": "",  # a file, on which the hook `successors_wait` waits until nobody has a lock
@@ -156,6 +158,9 @@ class Commands(BaseRequestHandler):
     def do_hoard(self, megabytes: str) -> str:
         memory.append(b"x" * (int(megabytes) << 20))
         return "hoarded"
+
+    def do_collect(self) -> int:
+        return gc.collect()
 
     def do_status(self) -> str:
         return json.dumps(self.server.status())
@@ -484,7 +489,7 @@ def drain(server: Any) -> None:
 
 
 hoard: list[int] = []
-memory: list[bytes] = []
+memory: list[object] = []
 
 
 def hoard_or_release(*_: Any) -> None:
@@ -542,7 +547,9 @@ def build(text: str, options: dict[str, Any]) -> Any:
         server.grace_period = options["grace"]
     server.failures = []
     for name in options["hooks"]:
-        if name == "no_thread":
+        if name == "no_freeze":
+            gc.freeze = lambda: None
+        elif name == "no_thread":
             threading.Thread.start = no_thread  # type: ignore[method-assign, assignment]
         elif name == "no_fork":
             os.fork = no_fork
@@ -625,6 +632,7 @@ def main() -> None:
     if options["nofile"]:
         limit = psutil.Process().num_fds() + options["nofile"]
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    memory.extend([number] for number in range(options["objects"]))
     fds, threads = psutil.Process().num_fds(), threading.active_count()
     server = build(text, options)
     signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
