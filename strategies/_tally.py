@@ -101,17 +101,28 @@ class Tally:
         if connection.has_failed:
             with self._lock:
                 self._errors += 1
-        place = self._places.pop(connection, None)
-        if place is not None:
-            fate = CUT if connection.is_cut else FINISHED
-            self._roster.note_fate(place, time.monotonic(), fate)
-            self._free.append(place)
+        self._leave(connection)
         if self._count_threads is not None:
             # Not when it has begun: the thread that is started for it is not there yet.
             self._threads = self._count_threads()
         self._update()
         if self._on_end is not None:
             self._on_end(self._connections)
+
+    def settle(self) -> None:
+        """Note the end of what is not in flight any more: this process is about to exit.
+
+        Who waits until nothing is left may be told so a moment before `ended` is called.
+        """
+        for connection in self._places.copy().keys() - set(self._in_flight):
+            self._leave(connection)
+
+    def _leave(self, connection: Connection) -> None:
+        place = self._places.pop(connection, None)
+        if place is not None:
+            fate = CUT if connection.is_cut else FINISHED
+            self._roster.note_fate(place, time.monotonic(), fate)
+            self._free.append(place)
 
     def _update(self) -> None:
         """Write what is true now."""

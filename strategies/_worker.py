@@ -59,6 +59,7 @@ def work(server: Server, plan: Plan, charge: Charge, ring: Ring) -> int:
             if inner.multiprocess:
                 start_sentinel(server, stop, plan.cut_inside)
             server.drain_or_cut(inner, None)
+            tally.settle()
     except BaseException:
         charge.slot.text = traceback.format_exc()
         raise

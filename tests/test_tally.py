@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from serverstrategy import InFlight
+from serverstrategy import Connection, InFlight
 from serverstrategy.strategies._roster import CUT, FINISHED, NONE, PLACES
 from serverstrategy.strategies._scoreboard import Scoreboard
 from serverstrategy.strategies._slot import BUSY, CLOSING, RETIRING, STARTING, WAITING
@@ -33,6 +33,7 @@ class Counts:
             concurrent,
             lambda: self.threads,
             lambda: self.told.append("accepting"),
+            lambda: self.told.append("begun"),
             self.told.append,
         )
         self.in_flight.observe(self.tally)
@@ -62,7 +63,7 @@ def test_states_and_counts() -> None:
     assert (slot.state, slot.is_spare) == (CLOSING, 0)
     in_flight.remove("a")
     assert (slot.state, slot.is_spare, slot.in_flight) == (RETIRING, 0, 0)
-    assert counts.told[2:] == [2, 2]
+    assert counts.told[2:] == ["begun", "begun", 2, 2]
 
 
 @pytest.mark.parametrize(("concurrent", "spare"), [(True, 1), (False, 0)])
@@ -115,3 +116,38 @@ def test_any_peer_can_be_counted() -> None:
     counts.in_flight.add(NAMES, "/" + 200 * "\udcff")
     counts.in_flight.remove(NAMES)
     assert counts.slot.connections == 1
+
+
+class ExitsEarly:
+    """Is told of each end before the tally is, and lets the process exit."""
+
+    def __init__(self, counts: Counts) -> None:
+        self.settle = counts.tally.settle
+
+    def accepting(self) -> None:
+        pass
+
+    def began(self, connection: Connection) -> None:
+        pass
+
+    def handed_to_child(self, connection: Connection) -> None:
+        pass
+
+    def ended(self, connection: Connection) -> None:
+        self.settle()
+        self.settle()
+
+
+def test_an_end_that_it_has_not_been_told_of_is_noted_before_the_exit() -> None:
+    counts = Counts()
+    counts.in_flight.forget_observer(counts.tally)
+    counts.in_flight.observe(ExitsEarly(counts))
+    for request in NAMES:
+        counts.in_flight.observe(counts.tally)
+        counts.in_flight.add(request, request)
+        counts.in_flight.forget_observer(counts.tally)
+    counts.in_flight.remove(NAMES[0])
+    found = {each.client_address: each.fate for each in counts.slot.roster.listed(0.0)}
+    assert found == {"a": FINISHED, "b": NONE, "c": NONE}
+    counts.tally.ended(Connection(NAMES[0], "a", counts.in_flight))
+    assert len(counts.slot.roster.listed(0.0)) == 3
