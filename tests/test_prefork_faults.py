@@ -71,6 +71,21 @@ def test_what_ends_soon_is_answered(strategy: str) -> None:
         assert wait_until(lambda: are_gone(below), GONE)
 
 
+# A worker that is killed
+
+
+def test_children_of_a_killed_worker_finish_what_they_have() -> None:
+    """Nobody cuts them any more: not even the close of the server."""
+    with probing("Prefork(2, Forking(10))", grace=0.0) as probe:
+        (client,) = hold(started(probe), 1)
+        worker = int((client.ask("who") or "").split()[1])
+        os.kill(worker, signal.SIGKILL)
+        assert wait_until(lambda: worker not in [each["pid"] for each in look(probe)])
+        probe.stop()
+        assert client.ask("echo still there") == "still there"
+        client.close()
+
+
 # A worker between others that is killed
 
 
@@ -153,6 +168,7 @@ def test_no_connection_is_given_to_an_idle_worker_that_is_stopped(strategy: str)
     with probing(strategy) as probe:
         first, second = (each["pid"] for each in look(started(probe)))
         for pid, other in ((first, second), (second, first)):
+            assert wait_until(lambda: not any(each["in_flight"] for each in look(probe)))
             with stopped(pid):
                 assert all_are_answered(probe) == {other}
                 counts = {each["pid"]: each["in_flight"] for each in look(probe)}
