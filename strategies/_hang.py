@@ -64,7 +64,7 @@ class HangWatch:
 
 def _busy_since(slot: Slot) -> float:
     """Since when a worker has been at what it does; 0.0: it does nothing."""
-    return slot.oldest if slot.has_started else slot.started
+    return slot.oldest if slot.accepting_since else slot.started
 
 
 def interval(timeout: float) -> float:

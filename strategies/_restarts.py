@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter, deque
 
-# A worker that ends this young, in seconds, has not served.
+# A worker that ends this soon after it began to accept, in seconds, has not served.
 _YOUNG = 1.0
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
@@ -23,9 +23,10 @@ class CrashLoopError(RuntimeError):
 class Restarts:
     """Lets a worker that cannot live be replaced later and later, and in the end not at all.
 
-    A worker that dies young has its place wait before it is filled again, twice as long each time,
-    and a part of that by lot, so that a worker that cannot start does not become a fork bomb, and
-    many servers that fail for the same reason do not try again at the same time.
+    A worker that dies young, or however late before it accepts, has its place wait before it is
+    filled again, twice as long each time, and a part of that by lot, so that a worker that cannot
+    start does not become a fork bomb, and many servers that fail for the same reason do not try
+    again at the same time.
 
     Args:
         limit: how many may die young within `window`; None: any number.
@@ -40,11 +41,11 @@ class Restarts:
         self._pause = 0.0
         self._not_before = 0.0
 
-    def note_death(self, age: float, how: str) -> None:
+    def note_death(self, served: float, how: str) -> None:
         """Note that a worker has ended which nobody had told to.
 
         Args:
-            age: how long it lived, in seconds.
+            served: how long it had accepted, in seconds.
             how: its exit status or signal, as text.
 
         Raises:
@@ -53,7 +54,7 @@ class Restarts:
         now = time.monotonic()
         while self._deaths and now - self._deaths[0][0] > self._window:
             self._deaths.popleft()
-        if age >= _YOUNG:
+        if served >= _YOUNG:
             self._pause = 0.0
             return
         if not self._deaths:
@@ -63,7 +64,7 @@ class Restarts:
             counted = Counter(how for _, how in self._deaths)
             told = ", ".join(f"{how} ({times} times)" for how, times in counted.most_common())
             raise CrashLoopError(
-                f"{len(self._deaths)} workers died within a second of their start, in "
+                f"{len(self._deaths)} workers died before they had served for a second, in "
                 f"{now - self._deaths[0][0]:.1f} seconds: {told}"
             )
         self._postpone()

@@ -13,7 +13,7 @@ _STATE_NAMES = ("free", "starting", "waiting", "busy", "closing", "retiring")
 
 # Where each number is, of eight bytes each; times are in seconds of `time.monotonic`. What changes
 # with each connection stands together, and is written by one call.
-_PID, _GENERATION, _IS_DUE, _TEXT, _STARTED, _IS_TOLD, _HAS_STARTED, _IS_TO_RING = range(8)
+_PID, _GENERATION, _IS_DUE, _TEXT, _STARTED, _IS_TOLD, _ACCEPTING_SINCE, _IS_TO_RING = range(8)
 _STATE, _CONNECTIONS, _ERRORS, _IN_FLIGHT, _IS_SPARE, _THREADS, _OLDEST, _SINCE = range(8, 16)
 _CHANGES = struct.Struct("@qqqqqqdd")
 _CHANGES_AT = 8 * _STATE
@@ -63,7 +63,7 @@ class Slot:
         is_due: 1 if it asks to be replaced.
         started: when it was forked.
         is_told: 1 if it was told to end.
-        has_started: 1 if it has begun to accept.
+        accepting_since: when it began to accept; 0.0: it has not.
         is_to_ring: 1 if it is to tell its parent, once, that it begins a connection.
         state: what it does: a number from `FREE` to `RETIRING`.
         connections: how many it has accepted.
@@ -83,7 +83,7 @@ class Slot:
     is_due = _Number(_IS_DUE)
     started = _Time(_STARTED)
     is_told = _Number(_IS_TOLD)
-    has_started = _Number(_HAS_STARTED)
+    accepting_since = _Time(_ACCEPTING_SINCE)
     is_to_ring = _Number(_IS_TO_RING)
     state = _Number(_STATE)
     connections = _Number(_CONNECTIONS)

@@ -202,7 +202,7 @@ class Supervisor:
             return
         _logger.warning("worker %d %s: replacing it", charge.pid, how)
         try:
-            self._restarts.note_death(charge.worker.age, how)
+            self._restarts.note_death(charge.worker.served, how)
         except CrashLoopError as error:
             self._failure = error
 

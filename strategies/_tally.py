@@ -65,8 +65,8 @@ class Tally:
 
     def accepting(self) -> None:
         """See `Observer.accepting`."""
-        if not self._slot.has_started:
-            self._slot.has_started = 1
+        if not self._slot.accepting_since:
+            self._slot.accepting_since = time.monotonic()
             self._update()
         self._on_accepting()
 

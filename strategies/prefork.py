@@ -50,7 +50,7 @@ class Prefork(Layer):
         timeout: a worker of which a connection, or the start, takes longer than these seconds is
             ended and replaced; None: none is. A `Prefork` inside that has none of its own has this
             one. See `docs/operating-prefork.md`.
-        max_restarts: how many workers may die within a second of their start, during
+        max_restarts: how many workers may die before they have accepted for a second, during
             `restart_window`; one more, and `serve_forever` raises. None: any number.
         restart_window: for how many seconds such a death counts.
         reload_step: how many workers are replaced at the same time.

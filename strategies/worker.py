@@ -38,7 +38,12 @@ class Worker:
     @property
     def has_started(self) -> bool:
         """Whether it has begun to accept."""
-        return bool(self._slot.has_started)
+        return self._slot.accepting_since > 0.0
+
+    @property
+    def served(self) -> float:
+        """Seconds since it began to accept; 0.0 if it has not."""
+        return time.monotonic() - self._slot.accepting_since if self.has_started else 0.0
 
     @property
     def connections(self) -> int:

@@ -383,6 +383,11 @@ def start_raises(worker: Any) -> None:
     raise ValueError("on_worker_start fails")
 
 
+def start_raises_late(worker: Any) -> None:
+    time.sleep(1.1)
+    start_raises(worker)
+
+
 def start_exits(worker: Any) -> None:
     start_tells(worker)
     os._exit(7)
@@ -448,6 +453,7 @@ WORKER_HOOKS = {
     "start_exits": ("on_worker_start", start_exits),
     "start_hangs": ("on_worker_start", start_hangs),
     "start_waits_until_parent_stops": ("on_worker_start", start_waits_until_parent_stops),
+    "successors_raise_late": ("on_worker_start", once_replaced(start_raises_late)),
     "successors_exit": ("on_worker_start", once_replaced(start_exits)),
     "successors_hang": ("on_worker_start", once_replaced(start_hangs)),
     "two_successors_raise": ("on_worker_start", once_replaced(start_raises, 3)),

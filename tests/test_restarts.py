@@ -84,7 +84,7 @@ def test_one_too_many(clock: Clock) -> None:
     with pytest.raises(CrashLoopError) as caught:
         restarts.note_death(YOUNG, "exited with 7")
     assert re.fullmatch(
-        r"4 workers died within a second of their start, in 2\.\d seconds: "
+        r"4 workers died before they had served for a second, in 2\.\d seconds: "
         r"exited with 7 \(3 times\), was ended by signal 9 \(1 times\)",
         str(caught.value),
     )
