@@ -92,7 +92,8 @@ def test_the_fates_differ(strategy: str) -> None:
         # In the order of the ends.
         assert [each["fate"] for each in report["connections"]] == ["finished", "cut"]
         ages = [each["age"] for each in report["connections"]]
-        assert ages[0] + 1.0 < ages[1]
+        assert ages[0] < ages[1]
+        assert ages[1] >= 2.0
 
 
 @pytest.mark.parametrize("strategy", NESTS)
@@ -210,21 +211,21 @@ def test_a_load_is_answered_as_far_as_it_was_accepted(strategy: str) -> None:
 
 
 def test_peers_of_ipv6() -> None:
-    with probing("Prefork(2, ThreadPool(2))", address=["::1", 0]) as probe:
+    with probing("Prefork(2, ThreadPool(2))", address=["::1", 0], grace=0.0) as probe:
         with socket.create_connection(probe.address[:2], PATIENCE) as client:
             client.sendall(b"echo hi\n")
             assert client.recv(100) == b"hi\n"
             probe.signal(signal.SIGTERM)
-            probe.expect("closing")
+            assert client.recv(100) == b""
             name = client.getsockname()
         (found,) = probe.closed()["report"]["connections"]
-        assert (found["peer"], found["fate"]) == (list(name), "finished")
+        assert (found["peer"], found["fate"]) == (list(name), "cut")
 
 
 def test_peers_at_a_path(tmp_path: Path) -> None:
     path = str(tmp_path / "s")
     longest = str(tmp_path / "c").ljust(107, "x")
-    with probing("Prefork(2, ThreadPool(2))", family="unix", address=path) as probe:
+    with probing("Prefork(2, ThreadPool(2))", family="unix", address=path, grace=0.0) as probe:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(PATIENCE)
             client.bind(longest)
@@ -232,6 +233,6 @@ def test_peers_at_a_path(tmp_path: Path) -> None:
             client.sendall(b"echo hi\n")
             assert client.recv(100) == b"hi\n"
             probe.signal(signal.SIGTERM)
-            probe.expect("closing")
+            assert client.recv(100) == b""
         (found,) = probe.closed()["report"]["connections"]
-        assert (found["peer"], found["fate"]) == (longest, "finished")
+        assert (found["peer"], found["fate"]) == (longest, "cut")
