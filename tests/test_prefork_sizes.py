@@ -2,72 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
-from loading import Load, loading
-from probes import Client, Probe, probing, wait_until
+from loading import loading
+from preforks import (
+    accepting,
+    all_answered,
+    hold_each,
+    in_flight,
+    started,
+    stop_from_the_main_thread,
+    workers,
+)
+from probes import probing, wait_until
 from senders import Gate
 
 # What runs in the workers, and how many connections one worker has room for.
 INNERS = {"Synchronous()": 1, "ThreadPool(2)": 2, "Forking(2)": 2, "Prefork(2)": 2}
 each_inner = pytest.mark.parametrize("inner", INNERS)
-
-
-def workers(probe: Probe) -> list[psutil.Process]:
-    """The workers that there are, those included that retire."""
-    found: list[psutil.Process] = psutil.Process(probe.pid).children()
-    probe.children()
-    return found
-
-
-def has(probe: Probe, number: int) -> bool:
-    return wait_until(lambda: len(workers(probe)) == number)
-
-
-def states(client: Client) -> list[str]:
-    """Those of the outer workers, as one of the inner ones tells them."""
-    shown: Any = json.loads(client.ask("status") or "")
-    return [each["state"] for each in shown["strategy"]["workers"]]
-
-
-def in_flight(client: Client) -> int:
-    """How many connections there are, in workers and in the workers inside of them."""
-    shown: Any = json.loads(client.ask("status") or "")
-
-    def count(strategy: Any) -> int:
-        inside = sum(count(each["inner"]) for each in strategy.get("workers", ()))
-        return inside + len(strategy.get("connections", ()))
-
-    return count(shown["strategy"])
-
-
-def hold(probe: Probe, worker: int) -> list[Client]:
-    """Connections, the last of which this worker has."""
-    clients = []
-    while True:
-        clients.append(probe.client())
-        if str(worker) in (clients[-1].ask("who") or "").split():
-            return clients
-
-
-def are_up(probe: Probe, number: int) -> bool:
-    """Whether so many workers accept."""
-    with probe.client() as client:
-        found = states(client)
-    return len(found) == number and "starting" not in found
-
-
-def all_answered(load: Load) -> int:
-    """How many connections there were, of which none may have had another fate."""
-    answered = len(load.stop())
-    assert load.counts() == {"answered": answered}
-    return answered
 
 
 # Adaptive
@@ -77,20 +32,20 @@ def all_answered(load: Load) -> int:
 def test_it_grows_while_none_is_spare_and_shrinks_afterwards(inner: str) -> None:
     strategy = f"Prefork(Adaptive(1, 5, 1, 2, settle=0.2), {inner})"
     with probing(strategy, quiet=True, worker_hooks=["exit_tells"]) as probe:
-        assert has(probe, 1)
+        started(probe, 1)
         # As many as five workers have room for: each is answered, while all stay.
         clients = probe.clients(5 * INNERS[inner])
         for client in clients:
             assert client.ask("echo hi") == "hi"
         assert len(workers(probe)) == 5
-        assert "starting" not in states(clients[0])
+        assert in_flight(clients[0]) == len(clients)
         with loading(probe.address, rate=40.0) as load:
             for client in clients:
                 client.close()
             for _ in range(3):
                 assert probe.expect("worker_exit")["status"] == 0
             all_answered(load)
-        assert has(probe, 2)  # max_spare
+        started(probe, 2)  # max_spare
         probe.stop()
 
 
@@ -103,7 +58,7 @@ def test_it_does_not_grow_beyond_its_bound(inner: str) -> None:
         room = 3 * INNERS[inner]
         for _ in range(room):
             probe.expect("handling")
-        assert has(probe, 3)
+        started(probe, 3)
         for client in clients[:room]:
             assert client.receive() == "hi"
             client.close()
@@ -121,7 +76,7 @@ def test_a_reload_leaves_it_as_it_is(inner: str, tmp_path: Path) -> None:
     hooks = ["successors_wait", "exit_tells"]
     gate = tmp_path / "gate"
     with Gate(gate) as held, probing(strategy, worker_hooks=hooks, gate=str(gate)) as probe:
-        assert wait_until(lambda: are_up(probe, 2))
+        accepting(probe, 2)
         probe.signal(signal.SIGHUP)
         probe.expect("worker_start", generation=1)
         # It is asked four times a second for its wish.
@@ -137,7 +92,7 @@ def test_a_reload_leaves_it_as_it_is(inner: str, tmp_path: Path) -> None:
 def test_a_sizing_of_the_users_own(inner: str) -> None:
     with probing(f"Prefork(sizings:Steps(5), {inner})", quiet=True) as probe:
         with loading(probe.address, rate=100.0) as load:
-            assert has(probe, 5)
+            started(probe, 5)
             load.wait_for(20)
             all_answered(load)
         assert len(workers(probe)) == 5
@@ -154,12 +109,10 @@ def test_a_number_that_is_assigned(inner: str) -> None:
             for number in (8, 3, 1, 4):
                 probe.tell(f"workers {number}")
                 probe.expect("workers", error=None)
-                assert has(probe, number)
+                started(probe, number)
                 load.wait_for(10)
-            assert all_answered(load) >= 40
-        probe.tell("shutdown")
-        probe.end_of_commands()
-        probe.closed()
+            assert len(all_answered(load)) >= 40
+        stop_from_the_main_thread(probe)
 
 
 @each_inner
@@ -171,50 +124,44 @@ def test_numbers_in_quick_succession(inner: str) -> None:
                 probe.tell(f"workers {number}")
                 probe.expect("workers", error=None)
             load.wait_for(50)
-            assert has(probe, 3)
+            started(probe, 3)
             all_answered(load)
-        probe.tell("shutdown")
-        probe.end_of_commands()
-        probe.closed()
+        stop_from_the_main_thread(probe)
 
 
 def test_another_sizing_that_is_assigned() -> None:
     with probing("Prefork(6)", thread=True) as probe:
-        assert has(probe, 6)
+        started(probe, 6)
         probe.tell("workers Adaptive(1, 9, 1, 3, 0.1)")
         probe.expect("workers", error=None)
-        assert has(probe, 3)
+        started(probe, 3)
         probe.tell("workers 5")
-        assert has(probe, 5)
-        probe.tell("shutdown")
-        probe.end_of_commands()
-        probe.closed()
+        started(probe, 5)
+        stop_from_the_main_thread(probe)
 
 
 @each_inner
 def test_those_that_have_nothing_to_do_go_first(inner: str) -> None:
     with probing(f"Prefork(4, {inner})", thread=True) as probe:
-        assert wait_until(lambda: are_up(probe, 4))
+        accepting(probe, 4)
         # Only among equals does the youngest go.
-        youngest = max(each.pid for each in workers(probe))
-        *others, client = hold(probe, youngest)
+        youngest = max(workers(probe), key=lambda each: each.pid)
+        *others, client = hold_each(probe, {youngest})
         for each in others:
             each.close()
         assert wait_until(lambda: in_flight(client) == 1)
         probe.tell("workers 1")
-        assert has(probe, 1)
+        started(probe, 1)
         assert client.ask("echo still there") == "still there"
         client.close()
         assert probe.ask("echo hi") == "hi"
-        probe.tell("shutdown")
-        probe.end_of_commands()
-        probe.closed()
+        stop_from_the_main_thread(probe)
 
 
 @each_inner
 def test_one_that_is_too_many_finishes_what_it_has(inner: str) -> None:
     with probing(f"Prefork(4, {inner})", thread=True) as probe:
-        assert has(probe, 4)
+        started(probe, 4)
         clients = [probe.client() for _ in range(4 * INNERS[inner])]
         for client in clients:
             assert client.ask("echo hi") == "hi"
@@ -224,11 +171,9 @@ def test_one_that_is_too_many_finishes_what_it_has(inner: str) -> None:
         for client in clients:
             assert client.ask("echo still there") == "still there"
             client.close()
-        assert has(probe, 1)
+        started(probe, 1)
         assert probe.ask("echo hi") == "hi"
-        probe.tell("shutdown")
-        probe.end_of_commands()
-        probe.closed()
+        stop_from_the_main_thread(probe)
 
 
 @each_inner
@@ -246,7 +191,7 @@ def test_one_more_and_one_less_by_signals(inner: str) -> None:
         ]:
             probe.signal(number)
             probe.expect("resized", workers=wanted)
-            assert has(probe, wanted)
+            started(probe, wanted)
         assert client.ask("echo still there") == "still there"
         client.close()
         probe.stop()
@@ -254,7 +199,7 @@ def test_one_more_and_one_less_by_signals(inner: str) -> None:
 
 def test_more_than_there_is_room_for() -> None:
     with probing("Prefork(2)", thread=True) as probe:
-        assert has(probe, 2)
+        started(probe, 2)
         for text in ("205", "1000", "Adaptive(1, 205)"):
             probe.tell(f"workers {text}")
             probe.expect("workers", error="ValueError")
