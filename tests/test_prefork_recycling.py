@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from loading import Fate, Load, loading
+from preforks import all_answered
 from probes import Probe, probing, wait_until
 from serverstrategy.strategies._recycling import Recycling, resident_memory
 
@@ -33,13 +34,6 @@ def worker_of(fate: Fate, nest: str) -> int:
     return fate.parent if nest == "Forking" else fate.pid
 
 
-def all_answered(load: Load) -> list[Fate]:
-    """The connections, none of which may have had another fate."""
-    fates = load.stop()
-    assert load.counts() == {"answered": len(fates)}
-    return fates
-
-
 def accepted_by_exited(probe: Probe) -> Counter[int]:
     """How many connections each worker had accepted that has ended."""
     exits = [each for each in probe.seen if each["event"] == "worker_exit"]
@@ -56,11 +50,11 @@ def test_at_full_load_none_is_refused_or_reset(nest: str) -> None:
     options = {"hooked": int(nest == "Prefork"), "worker_hooks": ["exit_tells"]}
     with probing(strategy, quiet=True, **options) as probe:
         with loading(probe.address, rate=1000.0) as load:
-            load.wait_for(1500)
+            load.wait_for(500 if nest == "Forking" else 1500)  # to fork for each takes longer
             fates = all_answered(load)
         answered = Counter(worker_of(each, nest) for each in fates)
-        # That is several generations of the four.
-        assert len(answered) > 10
+        # That is more than one generation of the four.
+        assert len(answered) > 6
         probe.stop()
         accepted = accepted_by_exited(probe)
         # What clients were answered is what workers accepted: each once.
@@ -177,12 +171,12 @@ def test_resident_memory_is_what_the_system_says() -> None:
 
 @each_nest
 def test_all_at_once(nest: str) -> None:
-    strategy = recycling(nest, "max_requests=30, max_requests_jitter=5, max_memory=200000000")
+    strategy = recycling(nest, "max_requests=10, max_requests_jitter=5, max_memory=200000000")
     with probing(strategy, quiet=True) as probe:
         with loading(probe.address, rate=500.0) as load:
             for _ in range(4):
-                load.wait_for(150)
+                load.wait_for(60)
                 probe.signal(signal.SIGHUP)
             fates = all_answered(load)
-        assert len({worker_of(each, nest) for each in fates}) > 12
+        assert len({worker_of(each, nest) for each in fates}) > 8
         probe.stop()
