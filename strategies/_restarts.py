@@ -63,8 +63,9 @@ class Restarts:
         if self._limit is not None and len(self._deaths) > self._limit:
             counted = Counter(how for _, how in self._deaths)
             told = ", ".join(f"{how} ({times} times)" for how, times in counted.most_common())
+            who = "a worker" if len(self._deaths) == 1 else f"{len(self._deaths)} workers"
             raise CrashLoopError(
-                f"{len(self._deaths)} workers died before they had served for a second, in "
+                f"{who} died before having served for a second, in "
                 f"{now - self._deaths[0][0]:.1f} seconds: {told}"
             )
         self._postpone()

@@ -93,7 +93,7 @@ def test_workers_that_die_young_again_and_again(inner: str) -> None:
         message = probe.expect("returned", error="CrashLoopError")["message"]
         # Whether the first one was young when it was killed depends on the machine.
         assert any(f"exited with 7 ({times} times)" in message for times in (3, 4)), message
-        assert message.startswith("4 workers died before they had served for a second")
+        assert message.startswith("4 workers died before having served for a second")
         probe.closed()
         starts = [each["at"] for each in probe.seen if each["event"] == "worker_start"][2:]
         pauses = [later - earlier for earlier, later in pairwise(starts)]
@@ -109,7 +109,7 @@ def test_those_whose_start_takes_long_and_fails(inner: str) -> None:
     with probing(prefork(2, inner, max_restarts=1), worker_hooks=hooks) as probe:
         kill_one(probe, 2)
         message = probe.expect("returned", error="CrashLoopError")["message"]
-        assert "2 workers died before they had served for a second" in message
+        assert "2 workers died before having served for a second" in message
         ages = [each["age"] for each in probe.seen if each.get("status") == 1]
         assert min(ages) > 1.0
         probe.closed()
