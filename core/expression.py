@@ -10,6 +10,8 @@ def expression(built: object) -> str:
     """
     import inspect  # here, because it costs more to import than the rest of this package
 
+    if not hasattr(inspect, "signature"):  # a signal handler, amid that import
+        return f"{type(built).__name__}(...)"
     shown: list[str] = []
     in_order = True
     parameters: list[inspect.Parameter] = []

@@ -54,6 +54,19 @@ def check_hooks(*hooks: object) -> None:
             raise TypeError(f"a hook must be a function, not {hook!r}")
 
 
+def check_room(sizing: Sizing, board: Scoreboard) -> None:
+    """Check that there is room for the workers that there may be.
+
+    Raises:
+        ValueError: there is not.
+    """
+    if sizing.most > board.capacity:
+        raise ValueError(
+            f"there is room for {board.capacity} workers, not for {sizing.most}, until all have "
+            "ended and serve_forever() is called again"
+        )
+
+
 def refuse_bounds(inner: Strategy, **bounds: int | None) -> None:
     """Refuse bounds that workers would never reach which run `inner`, since it has workers itself.
 

@@ -43,7 +43,7 @@ class Scoreboard:
     ) -> None:
         self.depth = depth
         if memory is None:
-            memory = memoryview(mmap.mmap(-1, _board_size(capacities)))
+            memory = memoryview(_new_memory(capacities))
         self.capacity, self._inside = capacities[0], capacities[1:]
         self._memory = memory
         self._numbers = memory[:_HEAD_SIZE].cast("q")
@@ -171,6 +171,16 @@ class Scoreboard:
 
     def _start(self, number: int) -> int:
         return _HEAD_SIZE + number * (SLOT_SIZE + _board_size(self._inside))
+
+
+def _new_memory(capacities: tuple[int, ...]) -> mmap.mmap:
+    size = _board_size(capacities)
+    try:
+        return mmap.mmap(-1, size)
+    except OSError as error:
+        each = " times ".join(map(str, capacities))
+        text = f"no memory for a scoreboard of {each} workers ({size:,} bytes)"
+        raise OSError(error.errno, f"{text}: {error.strerror}") from None
 
 
 def _board_size(capacities: tuple[int, ...]) -> int:

@@ -68,8 +68,8 @@ class Staff:
         slot = self._board.take({each.slot.number for each in self.all()}, time.monotonic())
         if slot is None:
             return False
-        stack = None if self._plan.hang_timeout is None else new_stack_file()
-        charge = Charge(slot, self._stop.child(), stack)
+        stop = self._stop.child()
+        charge = Charge(slot, stop, None if self._plan.hang_timeout is None else new_stack_file())
         try:
             self._children.fork(
                 partial(self._work, charge, ring),
@@ -96,9 +96,11 @@ class Staff:
         try:
             ended = self._children.wait(timeout)
         finally:
-            if not ended:
-                self._force()
-        self._children.close()
+            try:
+                if not ended:
+                    self._force()
+            finally:  # a hook may have raised
+                self._children.close()
         return ended
 
     def _force(self) -> None:

@@ -20,6 +20,7 @@ from ._plan import Plan
 from ._restarts import CrashLoopError, Restarts, WorkerStartError
 from ._scoreboard import Scoreboard
 from ._staff import Staff
+from .sizing import ask
 
 _logger = logging.getLogger("serverstrategy")
 
@@ -139,7 +140,9 @@ class Supervisor:
             # Those that are up only until another one has gone, its successors, are none too many.
             workers = min(len(staying), self._target)
             spare = sum(self._board.is_spare(each.slot) for each in staying)
-            self._target = sizing.wanted(workers, min(workers, spare))
+            self._target = ask(sizing, workers, min(workers, spare))
+            if self._plan.sizing is not sizing:  # a signal handler, or a thread, has changed it
+                self._ask_at = 0.0
         return self._target
 
     def _start_missing(self, wanted: int, waiter: Waiter) -> float | None:

@@ -18,14 +18,16 @@ def workers_status(board: Scoreboard, inner: Strategy) -> list[dict[str, Any]]:
 
 
 def _status(slot: Slot, board: Scoreboard, inner: Strategy) -> dict[str, Any]:
+    # In this order, since the worker may write meanwhile: nothing is younger than now.
+    started, since = slot.started, slot.since
     now = time.monotonic()
     return {
         "pid": slot.pid,
         "number": slot.number,
         "state": slot.state_name,
         "generation": slot.generation,
-        "age": now - slot.started,
-        "since": now - slot.since,
+        "age": now - started,
+        "since": now - since,
         "accepted": slot.connections,
         "errors": slot.errors,
         "in_flight": slot.in_flight,

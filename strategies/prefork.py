@@ -15,7 +15,7 @@ from ._arguments import at_least, cpu_count, seconds, why_no_fork
 from ._charge import Charge
 from ._children import Children
 from ._layer import Layer
-from ._plan import check_hooks, refuse_bounds
+from ._plan import check_hooks, check_room, refuse_bounds
 from ._scoreboard import Scoreboard
 from ._supervisor import Supervisor
 from ._worker_status import workers_status
@@ -123,12 +123,8 @@ class Prefork(Layer):
     @workers.setter
     def workers(self, workers: int | Sizing) -> None:
         sizing = as_sizing(workers)
-        board = self._board
-        if self._waiter is not None and board is not None and sizing.most > board.capacity:
-            raise ValueError(
-                f"there is room for {board.capacity} workers until serve_forever() is called "
-                f"again, not for {sizing.most}"
-            )
+        if self._waiter is not None and self._board is not None:
+            check_room(sizing, self._board)
         self._workers, self._sizing = workers, sizing
         if self._supervisor is not None:
             self._supervisor.size_changed()
@@ -169,6 +165,8 @@ class Prefork(Layer):
 
         Raises:
             OSError: no file descriptor is left to begin with.
+            ValueError: there are to be more workers than the scoreboard has room for, which is
+                that of the last time while its workers still drain.
             WorkerStartError: the first workers fail.
             CrashLoopError: too many die young.
         """
@@ -178,6 +176,7 @@ class Prefork(Layer):
             self._board = self._outer_board
         elif self._board is None or not self._charges:  # else some of the last time still drain
             self._board = Scoreboard(self._capacities())
+        check_room(self._sizing, self._board)
         workers = self._charges, self._children
         supervisor = self._supervisor = Supervisor(self, *workers, server, stop, self._board)
         waiter = self._waiter = Waiter()

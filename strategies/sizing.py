@@ -142,4 +142,15 @@ def as_sizing(workers: Any) -> Sizing:
             raise TypeError(f"{wanted}, which has the attribute {name!r}, not {workers!r}")
     sizing = cast(Sizing, workers)
     at_least(1, sizing.most, "most")
+    seconds(sizing.interval, "interval", or_none=True)
     return sizing
+
+
+def ask(sizing: Sizing, workers: int, spare: int) -> int:
+    """How many workers `sizing` wants, at most its `most`: see `Sizing.wanted`.
+
+    Raises:
+        TypeError, ValueError: it returns no int of at least 1.
+    """
+    answer = at_least(1, sizing.wanted(workers, spare), f"what wanted() of {sizing!r} returns")
+    return min(answer, sizing.most)

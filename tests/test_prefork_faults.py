@@ -90,6 +90,8 @@ def test_children_of_a_killed_worker_finish_what_they_have() -> None:
 
 
 def middle(probe: Probe) -> int:
+    # Its workers may accept before it has told that they do.
+    assert wait_until(lambda: bool(status(probe)["serving"]))
     (worker,) = status(probe)["strategy"]["workers"]
     return int(worker["pid"])
 

@@ -38,7 +38,7 @@ def test_it_grows_while_none_is_spare_and_shrinks_afterwards(inner: str) -> None
         for client in clients:
             assert client.ask("echo hi") == "hi"
         assert len(workers(probe)) == 5
-        assert in_flight(clients[0]) == len(clients)
+        assert wait_until(lambda: in_flight(clients[0]) == len(clients))
         # So few that they do not keep workers from being spare, on a busy machine either.
         with loading(probe.address, rate=5.0) as load:
             for client in clients:

@@ -228,3 +228,34 @@ def test_what_is_none_is_refused(value: Any) -> None:
         with pytest.raises(TypeError, match="workers must be an int or a Sizing, such as Adaptive"):
             take(value)
     assert prefork.workers == 4
+
+
+class Answers:
+    """A sizing that says what it is told to."""
+
+    most = 2
+    interval: Any = None
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def wanted(self, workers: int, spare: int) -> Any:
+        return self.answer
+
+
+@pytest.mark.parametrize("answer", [0, -1, None, "3", 2.5, float("nan"), True])
+def test_an_answer_that_is_no_number_of_workers_is_refused(answer: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"^what wanted\(\) of .* returns must be"):
+        sizing.ask(Answers(answer), 1, 1)
+
+
+def test_an_answer_beyond_the_bound_is_the_bound() -> None:
+    assert [sizing.ask(Answers(answer), 1, 1) for answer in (1, 2, 3, 10**6)] == [1, 2, 2, 2]
+
+
+@pytest.mark.parametrize("interval", [0, -1.0, "x"])
+def test_an_interval_that_is_no_time_is_refused(interval: Any) -> None:
+    own = Answers(1)
+    own.interval = interval
+    with pytest.raises((TypeError, ValueError), match=r"^interval must be"):
+        Prefork(own)
