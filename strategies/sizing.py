@@ -152,5 +152,5 @@ def ask(sizing: Sizing, workers: int, spare: int) -> int:
     Raises:
         TypeError, ValueError: it returns no int of at least 1.
     """
-    answer = at_least(1, sizing.wanted(workers, spare), f"what wanted() of {sizing!r} returns")
+    answer: int = at_least(1, sizing.wanted(workers, spare), f"what wanted() of {sizing!r} returns")
     return min(answer, sizing.most)
