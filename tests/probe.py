@@ -8,6 +8,7 @@ writes one JSON object a line to its standard output: what happened, and when.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import ctypes
 import errno
@@ -83,6 +84,23 @@ def tell(event: str, **fields: Any) -> None:
     told = {"event": event, "pid": os.getpid(), "at": time.monotonic(), **fields}
     line = json.dumps(told) + "\n"
     os.write(1, line.encode())
+
+
+def without_imports(function: Any, *arguments: Any) -> Any:
+    """Call what a signal handler may call, which comes amid any import of the main thread."""
+    original = builtins.__import__
+    here = threading.get_ident()
+
+    def refuse(name: str, *rest: Any) -> Any:
+        if threading.get_ident() == here:
+            raise AssertionError(f"{name} is imported in a signal handler")
+        return original(name, *rest)
+
+    builtins.__import__ = refuse
+    try:
+        return function(*arguments)
+    finally:
+        builtins.__import__ = original
 
 
 def milliseconds(function: Any) -> float:
@@ -641,17 +659,21 @@ def main() -> None:
     memory.extend([number] for number in range(options["objects"]))
     fds, threads = psutil.Process().num_fds(), threading.active_count()
     server = build(text, options)
-    signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
+    signal.signal(signal.SIGTERM, lambda *_: without_imports(server.shutdown))
     signal.signal(signal.SIGUSR1, lambda *_: server.server_close())
     signal.signal(signal.SIGUSR2, hoard_or_release)
     signal.signal(signal.SIGWINCH, lambda *_: drain(server))
-    signal.signal(signal.SIGPROF, lambda *_: tell("status", answer=server.status()))
-    signal.signal(signal.SIGTTIN, lambda *_: resize(server, 1))
-    signal.signal(signal.SIGTTOU, lambda *_: resize(server, -1))
+    signal.signal(signal.SIGPROF, lambda *_: tell("status", answer=without_imports(server.status)))
+    signal.signal(signal.SIGTTIN, lambda *_: without_imports(resize, server, 1))
+    signal.signal(signal.SIGTTOU, lambda *_: without_imports(resize, server, -1))
     following = iter(options["next"])
     signal.signal(
         signal.SIGHUP,
-        lambda *_: assign(server, next(following)) if options["next"] else server.strategy.reload(),
+        lambda *_: (
+            assign(server, next(following))
+            if options["next"]
+            else without_imports(server.strategy.reload)
+        ),
     )
     Commands.is_quiet = options["quiet"]
     if options["beside"]:

@@ -19,7 +19,6 @@ from preforking import (
     one_that_serves,
     prefork,
     wait_for_workers,
-    workers,
 )
 from probes import Probe, is_gone, probing, wait_until
 

@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import socketserver
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -180,6 +182,30 @@ def test_in_a_signal_handler() -> None:
         finally:
             signal.signal(signal.SIGUSR1, before)
     assert found[0]["strategy"]["busy"] == 1
+
+
+def test_in_a_signal_handler_amid_an_import() -> None:
+    """It imports nothing: before Python 3.12, that made the import of the main thread fail."""
+    program = """
+import inspect, random, signal, sys
+from serverstrategy import BaseRequestHandler, TCPServer
+from serverstrategy.strategies import Prefork, ThreadPool
+
+asked = 0
+def look(*_):
+    global asked
+    asked += 1
+    server.status()
+
+signal.signal(signal.SIGALRM, look)
+with TCPServer(("127.0.0.1", 0), BaseRequestHandler, strategy=Prefork(2, ThreadPool(2))) as server:
+    while asked < 400:
+        for name in ("inspect", "ast", "dis", "opcode", "tokenize", "token", "linecache"):
+            sys.modules.pop(name, None)
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0001, 0.003))
+        import inspect
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=PATIENCE)
 
 
 def test_a_closed_server_is_not_kept() -> None:
