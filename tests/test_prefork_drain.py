@@ -94,8 +94,6 @@ def test_the_fates_differ(strategy: str) -> None:
         assert fates(report) == {port(clients[0]): "finished", port(clients[1]): "cut"}
         # In the order of the ends.
         assert [each["fate"] for each in report["connections"]] == ["finished", "cut"]
-        ages = [each["age"] for each in report["connections"]]
-        assert ages[0] < ages[1]
 
 
 @pytest.mark.parametrize("strategy", NESTS)
