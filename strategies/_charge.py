@@ -86,12 +86,12 @@ class Charge:
 
     def terminate(self) -> None:
         """Send it SIGTERM."""
-        _logger.warning("closing: worker %d goes on: sent SIGTERM", self.pid)
+        _logger.warning("worker %d goes on: sent SIGTERM", self.pid)
         _send(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """Send SIGKILL to it, and to the children that handle its connections."""
-        _logger.warning("closing: killed worker %d", self.pid)
+        _logger.warning("killed worker %d", self.pid)
         for each in self.worker.in_flight():
             # It has not been reaped, for it is listed: so the number is still its own.
             if each.child is not None:

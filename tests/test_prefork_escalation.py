@@ -21,7 +21,7 @@ IN_THIS_PROCESS = [text for text in SLOW if "Forking" not in text]
 
 def logged(probe: Probe, pattern: str) -> list[int]:
     """The workers of which the log says this."""
-    return [int(pid) for pid in re.findall(f"WARNING closing: {pattern}", probe.log())]
+    return [int(pid) for pid in re.findall(f"WARNING {pattern}", probe.log())]
 
 
 def terminated(probe: Probe) -> list[int]:
