@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Protocol
 
 from .in_flight import InFlight
@@ -18,6 +19,7 @@ class AcceptingState(Protocol):
     """What an acceptor asks of the state of its server."""
 
     accepted: int
+    admission: threading.Lock
     left: int
     nudge: Nudge | None
     succession: Succession

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
@@ -34,15 +33,11 @@ class Acceptor:
         server: asks the strategy for room, and accepts.
         wait: see `Waiter`.
 
-    Attributes:
-        thread: the identifier of the thread that accepts.
-
     Raises:
         OSError: no file descriptor is left (EMFILE, ENFILE).
     """
 
     def __init__(self, server: AcceptingServer, wait: Wait | None = None) -> None:
-        self.thread = threading.get_ident()
         self._server = server
         # Workers share the listener: each connection is to wake one of them.
         state = server._serverstrategy
@@ -55,6 +50,7 @@ class Acceptor:
         self._until_attempt = _ATTEMPT_AFTER
         self._room = BinarySemaphore()
         self._may_block = wait is None  # if not, an event loop is to run meanwhile
+        self._stop: StopSignal | None = None
 
     def run(self, stop: StopSignal, poll_interval: float | None) -> None:
         """Accept until `stop` is heard, or until the listener is closed.
@@ -64,6 +60,7 @@ class Acceptor:
             poll_interval: how often to call `service_actions`, in seconds, if it is overridden.
         """
         server, state = self._server, self._server._serverstrategy
+        self._stop = stop
         stop_fds = set(stop.filenos())
         for fd in stop_fds:
             self._waiter.watch(fd)
@@ -86,6 +83,10 @@ class Acceptor:
                         self._accept_more(stop, until)
                 if has_actions:
                     server.service_actions()
+
+    def goes_on(self) -> bool:
+        """Whether it accepts, and has not heard the stop."""
+        return self._stop is not None and not self._stop.is_known()
 
     def wait_for_connection(self, timeout: float | None) -> bool:
         """Block for at most `timeout` seconds (None: for ever) until one can be accepted.

@@ -32,31 +32,22 @@ class Connection:
         hook_wait: goes on while the server's hooks have it, until the strategy has; None: nothing.
     """
 
-    __slots__ = (
-        "child",
-        "client_address",
-        "has_failed",
-        "hook_wait",
-        "is_begun",
-        "is_cut",
-        "is_taken",
-        "part",
-        "request",
-        "started",
-        "thread",
-    )
+    # Of the class, since most connections never have others: so there is less to be set.
+    is_taken = False
+    is_begun = False
+    has_failed = False
+    is_cut = False
+    child: int | None = None
+    hook_wait: HookWait | None = None
 
-    def __init__(self, request: Any, client_address: Any, part: InFlight) -> None:
+    def __init__(
+        self, request: Any, client_address: Any, part: InFlight, thread: int | None = None
+    ) -> None:
         self.request = request
-        self.part = part
         self.client_address = client_address
+        self.part = part
+        self.thread = thread
         self.started = time.monotonic()
-        self.is_taken = False
-        self.is_begun = False
-        self.has_failed = self.is_cut = False
-        self.thread: int | None = None
-        self.child: int | None = None
-        self.hook_wait: HookWait | None = None
 
     @property
     def age(self) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from .connection import without_resources
+from . import fate
+from .connection import Connection, without_resources
 from .hook_wait import HookWait
 from .overriding import calls_super
+from .relay import Attempt, for_any_thread
 from .state import MakeStrategy, StateAttribute
 from .strategy import Strategy
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from .hooks import Hooks
 else:
     Hooks = object
-
-_logger = logging.getLogger("serverstrategy")
 
 # How long a loop that is not ours is kept from asking again while there is no room, in seconds: as
 # long as the loop of the standard library waits before it looks at its own flags.
@@ -39,6 +38,7 @@ class Handling(Hooks):
 
     _serverstrategy = StateAttribute()
 
+    @for_any_thread
     def process_request(self, request: Any, client_address: Any) -> None:
         """Hand the connection to the strategy."""
         state = self._serverstrategy
@@ -63,24 +63,27 @@ class Handling(Hooks):
         try:
             self.finish_request(request, client_address)
         except Exception:  # noqa: BLE001 - handle_error is for any of them
-            self.__report(request, client_address)
+            fate.report(self, request, client_address)
         except BaseException:
-            if self.__is_the_callers():
+            if fate.is_the_callers(self):
                 raise
-            self.__report(request, client_address)
+            fate.report(self, request, client_address)
         finally:
-            self.__end(request)
+            fate.end(self, request)
 
     def complete_request(self, request: Any, client_address: Any) -> None:
         """See `Server.complete_request`."""
-        in_flight = self._serverstrategy.in_flight
+        state = self._serverstrategy
+        in_flight = state.in_flight
         in_flight.begin(request, client_address)
         try:
             self.process_request_thread(request, client_address)
-        except BaseException as error:  # noqa: BLE001 - __fail decides
-            self.__fail(error, request, client_address)
+        except BaseException as error:  # noqa: BLE001 - fail decides
+            fate.fail(self, error, request, client_address)
         finally:
-            in_flight.remove(request)
+            part = in_flight.strike_off(request)
+            if in_flight.parked and (part is None or not state.relay.accept(self, part)):
+                in_flight.pass_on()
 
     def address_beside_child(self, client_address: Any) -> Any:
         """See `Server.address_beside_child`."""
@@ -98,10 +101,36 @@ class Handling(Hooks):
         try:
             self.__settle(request, client_address)
         finally:
-            self.__end_unless_begun(request)
+            fate.end_unless_begun(self, request)
 
     def accept_one(self) -> None:
         """See `Server.accept_one`."""
+        self._serverstrategy_accept()
+
+    def _handle_request_noblock(self) -> None:
+        """Accept one connection if there is one, and hand it on.
+
+        A loop of the application's own may call it too: while there is no room for a connection,
+        such a loop is held for half a second at most.
+        """
+        serving = self._serverstrategy.serving
+        if serving.acceptors.is_here():  # which has asked for room
+            self._serverstrategy_accept()
+            return
+        self._serverstrategy.belong_to_this_process()
+        with serving.acceptors.caller(self) as acceptor:  # type: ignore[arg-type]
+            if acceptor.wait_for_room(_PATIENCE):
+                self._serverstrategy_accept()
+
+    def _serverstrategy_accept(self, *, in_place: bool = False) -> bool:
+        """Accept one connection, if there is one and there is room, and hand it on.
+
+        Args:
+            in_place: whether it is for an acceptor, and only while that one accepts.
+
+        Returns:
+            Whether one was accepted.
+        """
         state = self._serverstrategy
         succession, in_flight = state.succession, state.in_flight
         if succession.retired.generations:
@@ -111,57 +140,47 @@ class Handling(Hooks):
         try:
             # Where several threads accept, the question for room, the accept and the entry in
             # `in_flight` are one step: no two of them can take the last room.
-            with state.admission:
+            with Attempt(state.admission) if in_place else state.admission as is_ours:
+                if not is_ours or (in_place and not state.serving.acceptors.go_on()):
+                    return False
                 if not succession.ready(self):
                     state.left += 1
-                    return
+                    return False
                 try:
                     request, client_address = self.get_request()
                 except Exception as error:  # noqa: BLE001 - what it raises costs one connection
                     state.shortage.note(error)
                     state.left += not isinstance(error, BlockingIOError)
-                    return
+                    return False
                 state.accepted += 1
-                state.shortage.over()
-                connection = in_flight.add(request, client_address)
-                connection.thread = threading.get_ident()
+                if state.shortage.has_failed:
+                    state.shortage.over()
+                connection = in_flight.add(request, client_address, threading.get_ident())
             if not succession.current.watched or not self.__may_wait_for_children():
-                is_handed_over = self.__hand_over(request, client_address)
-                return
-            with HookWait(succession.watched()) as connection.hook_wait:
-                is_handed_over = self.__hand_over(request, client_address)
+                is_handed_over = self.__hand_over(connection)
+            else:
+                with HookWait(succession.watched()) as connection.hook_wait:
+                    is_handed_over = self.__hand_over(connection)
         finally:
             # What a handler has got, the handler's side closes; the rest goes no further.
             if not is_handed_over and request is not _NONE:
-                self.__end_unless_begun(request)
+                fate.end_unless_begun(self, request)
+        return True
 
-    def _handle_request_noblock(self) -> None:
-        """Accept one connection if there is one, and hand it on.
-
-        A loop of the application's own may call it too: while there is no room for a connection,
-        such a loop is held for half a second at most.
-        """
-        serving = self._serverstrategy.serving
-        if serving.has_acceptor_here():  # which has asked for room
-            self.accept_one()
-            return
-        self._serverstrategy.belong_to_this_process()
-        with serving.caller(self) as acceptor:  # type: ignore[arg-type]
-            if acceptor.wait_for_room(_PATIENCE):
-                self.accept_one()
-
-    def __hand_over(self, request: Any, client_address: Any) -> bool:
+    def __hand_over(self, connection: Connection) -> bool:
         """Pass the connection on; False if it was refused, or if that failed and was reported."""
+        request, client_address = connection.request, connection.client_address
         try:
             if not self.verify_request(request, client_address):
                 return False
             self.process_request(request, client_address)
         except Exception:  # noqa: BLE001 - handle_error is for any of them
-            self.__report(request, client_address)
+            fate.report(self, request, client_address)
             return False
         # A process_request that is overridden may do it all by itself, as it did when there were
         # no strategies; then it is its own business, and not waited for.
-        self._serverstrategy.in_flight.remove_unless_taken(request)
+        if not connection.is_taken:
+            self._serverstrategy.in_flight.remove(request)
         return True
 
     def __may_wait_for_children(self) -> bool:
@@ -181,8 +200,11 @@ class Handling(Hooks):
                 settled.add(id(request))
                 self.process_request_thread(request, client_address)
         except Exception as error:  # noqa: BLE001 - it costs this connection only
-            self.__log(
-                error, "process_request_thread failed, without a handler, for %s", client_address
+            fate.log(
+                self,
+                error,
+                "process_request_thread failed, without a handler, for %s",
+                client_address,
             )
         finally:
             settled.discard(id(request))
@@ -197,51 +219,3 @@ class Handling(Hooks):
                 method, "process_request_thread"
             )
         return state.wraps_handling
-
-    def __fail(self, error: BaseException, request: Any, client_address: Any) -> None:
-        """Deal with what `process_request_thread` raised."""
-        if not isinstance(error, Exception) and self.__is_the_callers():
-            raise error
-        self.__report(request, client_address)
-        if getattr(request, "fileno", lambda: -1)() != -1:
-            self.__end(request)
-
-    def __report(self, request: Any, client_address: Any) -> None:
-        """Call `handle_error`, which a subclass may have got wrong."""
-        connection = self._serverstrategy.in_flight.find(request)
-        if connection is not None:
-            connection.has_failed = True
-        try:
-            self.handle_error(request, client_address)
-        except BaseException as error:  # noqa: BLE001 - __log decides
-            self.__log(error, "handle_error failed for the connection from %s", client_address)
-
-    def __end(self, request: Any) -> None:
-        """Call `shutdown_request`, which a subclass may have got wrong."""
-        try:
-            self.shutdown_request(request)
-        except BaseException as error:  # noqa: BLE001 - __log decides
-            try:
-                self.close_request(request)
-            except Exception:
-                _logger.exception("close_request failed")
-            self.__log(error, "shutdown_request failed")
-
-    def __end_unless_begun(self, request: Any) -> None:
-        in_flight = self._serverstrategy.in_flight
-        if request in in_flight and not in_flight.is_begun(request):
-            try:
-                self.__end(request)
-            finally:
-                in_flight.remove(request)
-
-    def __log(self, error: BaseException, message: str, *arguments: object) -> None:
-        """Log what costs one connection; let through what is meant for the caller."""
-        if not isinstance(error, Exception) and self.__is_the_callers():
-            raise error
-        _logger.error(message, *arguments, exc_info=error)
-
-    def __is_the_callers(self) -> bool:
-        """Whether this is the thread of the application's own call, which wants its Ctrl-C."""
-        state = self._serverstrategy
-        return not state.is_child and state.serving.is_caller()

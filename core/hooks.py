@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from .relay import for_any_thread
+
 _logger = logging.getLogger("serverstrategy")
 
 
@@ -42,6 +44,7 @@ class Hooks:
         """
         raise NotImplementedError
 
+    @for_any_thread
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Whether to handle this connection; if not, it is closed. Says yes."""
         return True

@@ -27,6 +27,9 @@ class InFlight:
 
     Args:
         whole: the register of which this is a part; None: this is a whole.
+
+    Attributes:
+        parked: those who wait until a connection ends, see `park`.
     """
 
     # What each connection goes through takes no lock. Who waits says so first and asks second; who
@@ -39,10 +42,10 @@ class InFlight:
             # Reentrant, because a signal handler runs inside whatever the main thread is doing.
             self._lock = threading.RLock()
             self._changed = threading.Condition(self._lock)
-            self._parked: deque[Wakeable] = deque()
+            self.parked: deque[Wakeable] = deque()
             self._observers: tuple[Observer, ...] = ()
         else:
-            self._lock, self._changed, self._parked = whole._lock, whole._changed, whole._parked
+            self._lock, self._changed, self.parked = whole._lock, whole._changed, whole.parked
         self._waiting = 0
         self._connections: dict[int, Connection] = {}
         self._newest: InFlight = self
@@ -93,11 +96,11 @@ class InFlight:
         """Enter the connections that come from now on in `part` as well. Takes no lock."""
         self._whole._newest = part
 
-    def add(self, request: Any, client_address: Any) -> Connection:
-        """Enter a connection that was accepted."""
+    def add(self, request: Any, client_address: Any, thread: int | None = None) -> Connection:
+        """Enter a connection that was accepted, by the thread with the identifier `thread`."""
         whole = self._whole
         part = whole._newest
-        connection = Connection(request, client_address, part)
+        connection = Connection(request, client_address, part, thread)
         whole._connections[id(request)] = part._connections[id(request)] = connection
         for observer in whole._observers:
             observer.began(connection)
@@ -145,24 +148,28 @@ class InFlight:
         connection = self.find(request)
         return connection is not None and connection.is_begun
 
-    def remove_unless_taken(self, request: Any) -> None:
-        """Strike a connection off that somebody else took over, past the strategy."""
-        connection = self._whole._connections.get(id(request))
-        if connection is not None and not connection.is_taken:
-            self.remove(request)
-
     def remove(self, request: Any) -> None:
         """Strike a connection off: it is closed. Unknown ones are ignored."""
+        if self.strike_off(request) is not None:
+            self.pass_on()
+
+    def strike_off(self, request: Any) -> InFlight | None:
+        """Like `remove`, but leave it to the caller to `pass_on` the room.
+
+        Returns:
+            The part that the connection was in; None if it is unknown.
+        """
         whole = self._whole
         connection = whole._connections.pop(id(request), None)
-        if connection is not None:
-            connection.part._connections.pop(id(request), None)
-            for observer in whole._observers:
-                observer.ended(connection)
-            if self._parked:
-                self.pass_on()
-            if whole._waiting:
-                self.poke()
+        if connection is None:
+            return None
+        part = connection.part
+        part._connections.pop(id(request), None)
+        for observer in whole._observers:
+            observer.ended(connection)
+        if whole._waiting:
+            self.poke()
+        return part
 
     def handled_by(self, thread: int) -> bool:
         """Whether the thread with the identifier `thread` is running a handler."""
@@ -179,18 +186,19 @@ class InFlight:
         The caller asks again whether there is room after this call and before it waits: an end in
         between would be missed otherwise.
         """
-        self._parked.append(waiter)
+        self.parked.append(waiter)
 
     def unpark(self, waiter: Wakeable) -> None:
         """Take `park` back, if the wake-up has not come yet."""
-        if waiter in self._parked:
+        if waiter in self.parked:
             with contextlib.suppress(ValueError):  # it has come at this moment
-                self._parked.remove(waiter)
+                self.parked.remove(waiter)
 
     def pass_on(self) -> None:
         """Wake the next one that is parked: for room that came, or that the caller leaves to it."""
-        with contextlib.suppress(IndexError):  # nobody is
-            self._parked.popleft().wake()
+        if self.parked:
+            with contextlib.suppress(IndexError):  # nobody is any more
+                self.parked.popleft().wake()
 
     def wait_until(self, condition: Callable[[], bool], timeout: float | None) -> bool:
         """Block until `condition()` is true, at most `timeout` seconds (None: for ever).

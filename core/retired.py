@@ -122,7 +122,7 @@ class Retired:
             except Exception:
                 _logger.exception("%r could not be drained", each.strategy)
             each.is_over = True
-        server._serverstrategy.serving.wake_acceptors()
+        server._serverstrategy.serving.acceptors.wake()
         server._serverstrategy.succession.wake()
 
 

@@ -126,7 +126,7 @@ class Servable(Services, StatusMethod):
             state.succession.take_over(self)
         timeouts = (self.timeout, state.listener.unblock(self))
         shortest = min((each for each in timeouts if each is not None), default=None)
-        with state.serving.caller(self) as acceptor:  # type: ignore[arg-type]
+        with state.serving.acceptors.caller(self) as acceptor:  # type: ignore[arg-type]
             if acceptor.wait_for_connection(shortest):
                 self._handle_request_noblock()
             elif not state.is_over(self):
@@ -174,13 +174,13 @@ class Servable(Services, StatusMethod):
                 return  # two handlers would wait for each other
             state.is_closed = True
             state.serving.stop_now()
-            state.serving.wake_acceptors()
+            state.serving.acceptors.wake()
             try:
                 self.drain_or_cut(state.succession, self.grace_period)
                 if not in_a_handler:
                     state.serving.wait_until_returned(CUT_TIME)
             finally:
-                state.serving.close_spare()
+                state.serving.acceptors.close_spare()
                 if not in_a_handler:
                     state.drain_record.end()
                     state.is_drained = True

@@ -24,7 +24,7 @@ class ServiceActions:
 
     def __set__(self, server: Any, function: object) -> None:
         vars(server)["service_actions"] = function
-        server._serverstrategy.serving.wake_acceptors()
+        server._serverstrategy.serving.acceptors.wake()
 
     def __delete__(self, server: Any) -> None:
         if vars(server).pop("service_actions", None) is None:

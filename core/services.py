@@ -100,7 +100,7 @@ class Services(Handling):
     def accept_until_stopped(self, stop: StopSignal, wait: Wait | None = None) -> None:
         """See `Server.accept_until_stopped`."""
         serving = self._serverstrategy.serving
-        with serving.acceptor(self, wait) as acceptor:  # type: ignore[arg-type]
+        with serving.acceptors.acceptor(self, wait) as acceptor:  # type: ignore[arg-type]
             acceptor.run(stop, serving.poll_interval)
 
     def mark_serving(self) -> None:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from .accepting import AcceptingServer
-from .acceptor import Acceptor
+from .acceptors import Acceptors
 from .in_flight import InFlight
 from .stop_signal import StopSignal
-from .waiter import Wait
 
 UNKNOWN_THREAD = -1
 """Stands for a thread that serves, of which the identifier is not known yet."""
@@ -24,6 +20,7 @@ class Serving:
             nobody is.
         signal: what stops it; None while there is nothing to stop.
         poll_interval: the argument of `serve_forever`, in seconds.
+        acceptors: the threads that accept.
         is_accepting: whether connections are accepted.
     """
 
@@ -44,9 +41,7 @@ class Serving:
         self._is_stopping = False
         self._is_elsewhere = False
         self._lock = threading.Lock()
-        self._acceptors: set[Acceptor] = set()
-        self._callers: set[Acceptor] = set()
-        self._spare: list[Acceptor] = []
+        self.acceptors = Acceptors(in_flight)
 
     def begin(self, poll_interval: float | None, entered: list[int]) -> StopSignal | None:
         """Enter `serve_forever`.
@@ -174,77 +169,10 @@ class Serving:
 
     def is_caller(self) -> bool:
         """Whether the calling thread is the application's own: it called the server to serve."""
-        me = threading.get_ident()
-        return self.thread == me or any(caller.thread == me for caller in tuple(self._callers))
-
-    def has_acceptor_here(self) -> bool:
-        """Whether the calling thread accepts by an acceptor of ours, which has asked for room."""
-        me = threading.get_ident()
-        # A copy, since another thread may begin or end.
-        return me in [each.thread for each in (*self._acceptors, *self._callers)]
-
-    @contextmanager
-    def acceptor(self, server: AcceptingServer, wait: Wait | None) -> Iterator[Acceptor]:
-        """An acceptor for one `accept_until_stopped`, which waits by `wait`.
-
-        Raises:
-            OSError: no file descriptor is left.
-        """
-        acceptor = Acceptor(server, wait)
-        self._acceptors.add(acceptor)
-        try:
-            yield acceptor
-        finally:
-            self._acceptors.discard(acceptor)
-            self._in_flight.pass_on()
-            self._in_flight.poke()
-            acceptor.close()
-
-    @contextmanager
-    def caller(self, server: AcceptingServer) -> Iterator[Acceptor]:
-        """An acceptor for one `handle_request`, kept for the next one.
-
-        Raises:
-            OSError: no file descriptor is left.
-        """
-        acceptor = self._spare.pop() if self._spare else Acceptor(server)
-        acceptor.thread = threading.get_ident()
-        self._callers.add(acceptor)
-        try:
-            yield acceptor
-        finally:
-            self._callers.discard(acceptor)
-            self._in_flight.pass_on()
-            self._in_flight.poke()
-            self._spare.append(acceptor)
-            if server._serverstrategy.is_over(server):
-                self.close_spare()
-
-    def wake_acceptors(self) -> None:
-        """Have every thread that waits at the listener look at the server's state again."""
-        for acceptor in (*self._acceptors, *self._callers):
-            acceptor.wake()
-
-    def close_spare(self) -> None:
-        """Give back the descriptors that were kept for the next `handle_request`."""
-        while self._spare:
-            self._spare.pop().close()
-
-    def close_inherited(self) -> None:
-        """Close this process's copies of what the parent's acceptors hold. For a forked child."""
-        for acceptor in (*self._acceptors, *self._callers, *self._spare):
-            acceptor.close()
+        return self.thread == threading.get_ident() or self.acceptors.has_caller_here()
 
     def _has_stopped(self) -> bool:
-        if self.thread is None:
-            return True
-        return bool(self._acceptors) and self._all_are_busy(self._acceptors)
+        return self.thread is None or self.acceptors.are_busy()
 
     def _listener_is_left(self) -> bool:
-        return self._has_stopped() and self._all_are_busy(self._callers)
-
-    def _all_are_busy(self, acceptors: set[Acceptor]) -> bool:
-        # The calling thread does not wait at the listener: it is in a hook that closes, say.
-        me = threading.get_ident()
-        others = {each.thread for each in tuple(acceptors)} - {me}
-        return all(self._in_flight.handled_by(thread) for thread in others)
+        return self._has_stopped() and self.acceptors.callers_are_busy()

@@ -26,9 +26,14 @@ PAUSE = 0.1
 
 
 class Shortage:
-    """Whether accepting is paused, because the last attempts have failed."""
+    """Whether accepting is paused, because the last attempts have failed.
+
+    Attributes:
+        has_failed: whether the last attempt has.
+    """
 
     def __init__(self) -> None:
+        self.has_failed = False
         self._until = 0.0
         self._failures = 0
         self._last = -_APART
@@ -41,6 +46,7 @@ class Shortage:
         """
         if isinstance(error, BlockingIOError):
             return
+        self.has_failed = True
         self._failures += 1
         now = time.monotonic()
         if isinstance(error, OSError) and error.errno in _SHORT_OF:
@@ -58,6 +64,7 @@ class Shortage:
 
     def over(self) -> None:
         """Note that a connection was accepted."""
+        self.has_failed = False
         self._failures = 0
         self._until = 0.0
 

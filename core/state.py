@@ -13,6 +13,7 @@ from .drain_record import DrainRecord
 from .in_flight import InFlight
 from .listener import Listener, fileno
 from .nudge import Nudge
+from .relay import Relay
 from .serving import Serving
 from .shortage import Shortage
 from .stop_signal import StopSignal
@@ -32,6 +33,7 @@ class State:
         listener: what is done to the listener.
         serving: the state of `serve_forever`.
         succession: the strategies, one after the other.
+        relay: accepts in the threads that end connections.
         admission: held from the question for room to the entry in `in_flight`.
         accepted: how many connections were accepted.
         left: how often a connection was left in the backlog that may have been there.
@@ -55,6 +57,7 @@ class State:
         self.listener = Listener()
         self.serving = Serving(self.in_flight)
         self.admission = threading.Lock()
+        self.relay = Relay()
         self.accepted = self.left = 0
         self.nudge: Nudge | None = None
         self.is_closed = False
@@ -125,14 +128,15 @@ class State:
         self.is_child = True
         self.pid = os.getpid()
         before = self.serving
-        before.close_inherited()
+        before.acceptors.close_inherited()
         self.in_flight = self.succession.current.in_flight = InFlight()
         self.serving = Serving(self.in_flight, before.signal, before.poll_interval)
 
     def _start_afresh(self, stop: StopSignal | None) -> None:
         self.pid = os.getpid()
-        self.serving.close_inherited()
+        self.serving.acceptors.close_inherited()
         self.admission = threading.Lock()
+        self.relay = Relay()
         self.accepted = self.left = 0
         self.in_flight = InFlight()
         self.drain_record = DrainRecord(self.in_flight)

@@ -175,7 +175,7 @@ class Succession:
             self.retired.drain(server, server.grace_period)
         finally:
             new.after = ()
-            server._serverstrategy.serving.wake_acceptors()
+            server._serverstrategy.serving.acceptors.wake()
 
     # The side of those who accept
 

@@ -40,6 +40,9 @@ class Crew:
         # deque take no lock. At the limit, where no thread is started anyway, a job that waits for
         # a thread leaves a token too many.
         self._free: deque[None] = deque()
+        # By thread: the connection that it has, and the job that it has given itself after that.
+        self._current: dict[int, Any] = {}
+        self._next_own: dict[int, _Job] = {}
         self._is_ending = False
 
     def is_ending(self) -> bool:
@@ -71,6 +74,8 @@ class Crew:
         Raises:
             RuntimeError: no thread can be started, and none of the crew is free.
         """
+        if self._keeps(job):
+            return
         if not self._free and self._may_grow():
             # A thread that is about to be free costs less than a new one, so let them run.
             time.sleep(0)
@@ -114,6 +119,20 @@ class Crew:
         self._is_ending = True
         self._jobs.put(None)
 
+    def _keeps(self, job: _Job) -> bool:
+        """Have the calling thread do the job next, if it has just ended one; whether it does.
+
+        Not while others wait for a thread: it is their turn.
+        """
+        me = threading.get_ident()
+        in_flight = job[0].in_flight
+        if me not in self._current or self._current[me] in in_flight:
+            return False
+        if self._limit is not None and len(in_flight) > self._limit:
+            return False
+        self._next_own[me] = job
+        return True
+
     def _may_grow(self) -> bool:
         return self._limit is None or len(self._threads) < self._limit
 
@@ -129,11 +148,14 @@ class Crew:
 
     def _run(self, first: list[_Job]) -> None:
         job: _Job | None = first.pop()  # since the thread keeps its arguments
+        me = threading.get_ident()
         while job is not None:
             server, request, client_address = job
+            self._current[me] = request
             server.complete_request(request, client_address)
-            del job, server, request, client_address  # an idle thread keeps nothing alive
-            job = self._next()
+            # An idle thread keeps nothing alive.
+            del self._current[me], job, server, request, client_address
+            job = self._next_own.pop(me, None) or self._next()
         with self._changed:
             if self._is_ending:
                 self._jobs.put(None)

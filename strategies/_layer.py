@@ -33,6 +33,11 @@ class Layer(Strategy):
         return self.inner.multiprocess
 
     @property
+    def threads_accept(self) -> bool:  # type: ignore[override]
+        """Whether the threads of `inner` may accept."""
+        return self.inner.threads_accept
+
+    @property
     def datagrams(self) -> bool:  # type: ignore[override]
         """Whether `inner` can handle datagrams."""
         return self.inner.datagrams

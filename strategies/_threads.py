@@ -16,6 +16,7 @@ class ThreadsStrategy(Strategy):
     """Hands connections to threads, which start with the first of them and end in `drain`."""
 
     multithread = True
+    threads_accept = True
 
     def __init__(self) -> None:
         self._lock = threading.RLock()

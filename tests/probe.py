@@ -344,17 +344,17 @@ def get_request_without_flags(server: Any) -> Any:
     return (data, server.socket), address
 
 
-def shortage_over_interrupts(server: Any) -> Any:
+def entry_interrupts(server: Any) -> Any:
     """Stands for a Ctrl-C between the accept and the entry in the register."""
     request, address = type(server).get_request(server)
-    shortage = server._serverstrategy.shortage
-    server.over, shortage.over = shortage.over, interrupt(server)
+    in_flight = server._serverstrategy.in_flight
+    server.add, in_flight.add = in_flight.add, interrupt(server)
     return request, address
 
 
 def interrupt(server: Any) -> Any:
-    def raises() -> None:
-        server._serverstrategy.shortage.over = server.over
+    def raises(*_: object) -> None:
+        server._serverstrategy.in_flight.add = server.add
         raise KeyboardInterrupt
 
     return raises
@@ -375,7 +375,7 @@ HOOKS = {
     "verify_closes": ("verify_request", verify_closes),
     "verify_refuses": ("verify_request", verify_refuses),
     "get_request_without_flags": ("get_request", get_request_without_flags),
-    "interrupted_after_accept": ("get_request", shortage_over_interrupts),
+    "interrupted_after_accept": ("get_request", entry_interrupts),
     "service_actions_tells": ("service_actions", service_actions_tells),
 }
 

@@ -214,18 +214,8 @@ def test_what_is_not_there_is_not_begun(in_flight: InFlight) -> None:
     assert not in_flight.is_begun(request)
 
 
-def test_what_nobody_took_is_struck_off(in_flight: InFlight, waiters: Waiters) -> None:
-    request = Request()
-    in_flight.add(request, PEER)
-    in_flight.park(waiters[0])
-    in_flight.remove_unless_taken(request)
-    assert request not in in_flight
-    assert waiters[0].wakes == 1
-    in_flight.remove_unless_taken(request)
-
-
 @pytest.mark.parametrize("how", ["take", "begin"])
-def test_what_somebody_took_stays(how: str, in_flight: InFlight) -> None:
+def test_what_somebody_took_is_known(how: str, in_flight: InFlight) -> None:
     request = Request()
     connection = in_flight.add(request, PEER)
     assert not connection.is_taken
@@ -234,8 +224,20 @@ def test_what_somebody_took_stays(how: str, in_flight: InFlight) -> None:
     else:
         in_flight.begin(request, PEER)
     assert connection.is_taken
-    in_flight.remove_unless_taken(request)
-    assert request in in_flight
+
+
+def test_who_strikes_a_connection_off_may_keep_its_room(
+    in_flight: InFlight, waiters: Waiters
+) -> None:
+    request = Request()
+    in_flight.add(request, PEER)
+    in_flight.park(waiters[0])
+    assert in_flight.strike_off(request) is in_flight
+    assert request not in in_flight
+    assert waiters[0].wakes == 0
+    in_flight.pass_on()
+    assert waiters[0].wakes == 1
+    assert in_flight.strike_off(request) is None
 
 
 def test_what_was_accepted_elsewhere_is_entered_when_it_is_taken(in_flight: InFlight) -> None:

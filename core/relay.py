@@ -1,0 +1,95 @@
+"""The next connection, accepted by the thread that has ended one instead of the acceptor's."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import standard
+from .service_actions import is_overridden
+
+if TYPE_CHECKING:
+    from .in_flight import InFlight
+
+_Hook = TypeVar("_Hook", bound=Callable[..., Any])
+
+# An attempt that finds no backlog costs as much as a wait, so after one so many connections end
+# before the next.
+_ATTEMPT_AFTER = 16
+
+_FOR_ANY_THREAD: set[object] = {standard.BaseServer.verify_request}
+
+
+def for_any_thread(hook: _Hook) -> _Hook:
+    """Mark a hook as one that may be called in any thread. Those of subclasses may not."""
+    _FOR_ANY_THREAD.add(hook)
+    return hook
+
+
+class Attempt:
+    """Takes a lock if it is free, and gives it back; says whether it was."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self._is_ours = False
+
+    def __enter__(self) -> bool:
+        self._is_ours = self._lock.acquire(blocking=False)
+        return self._is_ours
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_ours:
+            self._lock.release()
+
+
+class Relay:
+    """Decides whether the thread that has ended a connection accepts the next one.
+
+    Where there is a backlog, that saves two switches of threads: from the one that has ended its
+    work to the acceptor, and from there to one that is free. It is done only if the strategy says
+    that its threads may, and if no subclass has a hook on the way, since that would run in one
+    thread or in another, depending on the load.
+    """
+
+    def __init__(self) -> None:
+        self._until_attempt = 0
+        self._threads: set[int] = set()
+
+    def accept(self, server: Any, part: InFlight) -> bool:
+        """Accept one connection in the place of one of `part` that has ended, if it may be.
+
+        Returns:
+            Whether one was.
+        """
+        state = server._serverstrategy
+        if not state.succession.current.strategy.threads_accept:
+            return False
+        self._until_attempt -= 1
+        me = threading.get_ident()
+        # A strategy that handles it at once, in this thread, ends here again.
+        if self._until_attempt > 0 or me in self._threads or not _is_allowed(server, part):
+            return False
+        self._threads.add(me)
+        try:
+            accepted: bool = server._serverstrategy_accept(in_place=True)
+        finally:
+            self._threads.discard(me)
+        if not accepted:
+            self._until_attempt = _ATTEMPT_AFTER
+        return accepted
+
+
+def _is_allowed(server: Any, part: InFlight) -> bool:
+    state = server._serverstrategy
+    generation = state.succession.current
+    return (
+        generation.in_flight is part
+        and not state.admission.locked()  # somebody accepts already
+        and not (state.succession.retired.generations or generation.watched)
+        and not state.shortage.has_failed
+        and state.listener.may_be_tried(server)
+        and getattr(server.verify_request, "__func__", None) in _FOR_ANY_THREAD
+        and getattr(server.process_request, "__func__", None) in _FOR_ANY_THREAD
+        and not is_overridden(server)
+    )
