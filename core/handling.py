@@ -9,7 +9,7 @@ from . import fate
 from .connection import Connection, without_resources
 from .hook_wait import HookWait
 from .overriding import calls_super
-from .relay import Attempt, for_any_thread
+from .relay import Place, for_any_thread
 from .state import MakeStrategy, StateAttribute
 from .strategy import Strategy
 
@@ -122,11 +122,12 @@ class Handling(Hooks):
             if acceptor.wait_for_room(_PATIENCE):
                 self._serverstrategy_accept()
 
-    def _serverstrategy_accept(self, *, in_place: bool = False) -> bool:
+    def _serverstrategy_accept(self, place: Place | None = None) -> bool:
         """Accept one connection, if there is one and there is room, and hand it on.
 
         Args:
-            in_place: whether it is for an acceptor, and only while that one accepts.
+            place: that of the connection which the calling thread has ended; None: it is an
+                acceptor.
 
         Returns:
             Whether one was accepted.
@@ -140,8 +141,8 @@ class Handling(Hooks):
         try:
             # Where several threads accept, the question for room, the accept and the entry in
             # `in_flight` are one step: no two of them can take the last room.
-            with Attempt(state.admission) if in_place else state.admission as is_ours:
-                if not is_ours or (in_place and not state.serving.acceptors.go_on()):
+            with place or state.admission as is_admitted:
+                if not is_admitted:
                     return False
                 if not succession.ready(self):
                     state.left += 1
@@ -200,12 +201,8 @@ class Handling(Hooks):
                 settled.add(id(request))
                 self.process_request_thread(request, client_address)
         except Exception as error:  # noqa: BLE001 - it costs this connection only
-            fate.log(
-                self,
-                error,
-                "process_request_thread failed, without a handler, for %s",
-                client_address,
-            )
+            message = "process_request_thread failed, without a handler, for %s"
+            fate.log(self, error, message, client_address)
         finally:
             settled.discard(id(request))
 

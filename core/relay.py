@@ -11,6 +11,7 @@ from .service_actions import is_overridden
 
 if TYPE_CHECKING:
     from .in_flight import InFlight
+    from .state import State
 
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 
@@ -27,19 +28,29 @@ def for_any_thread(hook: _Hook) -> _Hook:
     return hook
 
 
-class Attempt:
-    """Takes a lock if it is free, and gives it back; says whether it was."""
+class Place:
+    """The place of a connection that the calling thread has ended.
 
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
-        self._is_ours = False
+    As a context manager it holds the admission, and says whether the thread may accept: if nobody
+    else does at this moment, and while there is an acceptor that it can do so for.
+    """
+
+    def __init__(self, state: State, part: InFlight) -> None:
+        self._state = state
+        self._part = part
+        self._lock = state.admission
+        self._is_locked = False
 
     def __enter__(self) -> bool:
-        self._is_ours = self._lock.acquire(blocking=False)
-        return self._is_ours
+        self._is_locked = self._lock.acquire(blocking=False)
+        return (
+            self._is_locked
+            and self._state.serving.acceptors.go_on()
+            and self._state.succession.current.in_flight is self._part
+        )
 
     def __exit__(self, *_: object) -> None:
-        if self._is_ours:
+        if self._is_locked:
             self._lock.release()
 
 
@@ -62,7 +73,7 @@ class Relay:
         Returns:
             Whether one was.
         """
-        state = server._serverstrategy
+        state: State = server._serverstrategy
         if not state.succession.current.strategy.threads_accept:
             return False
         self._until_attempt -= 1
@@ -72,7 +83,7 @@ class Relay:
             return False
         self._threads.add(me)
         try:
-            accepted: bool = server._serverstrategy_accept(in_place=True)
+            accepted: bool = server._serverstrategy_accept(Place(state, part))
         finally:
             self._threads.discard(me)
         if not accepted:
@@ -81,7 +92,7 @@ class Relay:
 
 
 def _is_allowed(server: Any, part: InFlight) -> bool:
-    state = server._serverstrategy
+    state: State = server._serverstrategy
     generation = state.succession.current
     return (
         generation.in_flight is part
