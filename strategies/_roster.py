@@ -18,13 +18,15 @@ NONE, FINISHED, CUT = range(3)
 # When it ended, the child that has it, what became of it, its peer, when it was accepted. That one
 # comes last: it is what makes the entry one, and the others are written by then.
 _ENTRY = struct.Struct("@dqb119pd")
-_CHILD_AT, _FATE_AT, _STARTED_AT = 8, 16, _ENTRY.size - 8
-_TIME, _NUMBER = struct.Struct("@d"), struct.Struct("@q")
+_FATE_AT = 16
 # As long as the path of a Unix socket may be, as plain text: see unix(7).
 _LONGEST_PEER = 118
 
-_pack_entry, _pack_time = _ENTRY.pack_into, _TIME.pack_into
+_dump, _pack_entry = marshal.dumps, _ENTRY.pack_into
 _SIZE = _ENTRY.size
+# In steps of eight bytes: how long an entry is, and where in it what is written alone stands.
+_STEPS = _SIZE // 8
+_ENDED, _CHILD, _STARTED = 0, 1, _STEPS - 1
 
 ROSTER_SIZE = PLACES * _SIZE
 
@@ -66,11 +68,13 @@ class Roster:
 
     def __init__(self, memory: memoryview) -> None:
         self._memory = memory
+        # To store one number costs half of what packing it does.
+        self._numbers, self._times = memory.cast("q"), memory.cast("d")
 
     def enter(self, place: int, started: float, client_address: Any) -> None:
         """Write a connection at `place`, from 0 to `PLACES - 1`."""
         try:
-            peer = marshal.dumps(client_address)
+            peer = _dump(client_address)
         except ValueError:  # it is no plain value
             peer = b""
         if not 0 < len(peer) <= _LONGEST_PEER:
@@ -80,13 +84,13 @@ class Roster:
 
     def note_child(self, place: int, child: int) -> None:
         """Write which child has the connection at `place`."""
-        _NUMBER.pack_into(self._memory, place * _SIZE + _CHILD_AT, child)
+        self._numbers[place * _STEPS + _CHILD] = child
 
     def note_fate(self, place: int, ended: float, fate: int) -> None:
         """Write what has become of the connection at `place`, and keep it until the next one."""
         # In this order: who sees that it has ended is to see how.
         self._memory[place * _SIZE + _FATE_AT] = fate
-        _pack_time(self._memory, place * _SIZE, ended)
+        self._times[place * _STEPS + _ENDED] = ended
 
     def note_death(self, ended: float) -> None:
         """Note that the worker has ended, and has cut by that what it had."""
@@ -98,7 +102,7 @@ class Roster:
         """Strike all off."""
         for place, entry in enumerate(_ENTRY.iter_unpack(self._memory)):
             if entry[-1]:
-                _pack_time(self._memory, place * _SIZE + _STARTED_AT, 0.0)
+                self._times[place * _STEPS + _STARTED] = 0.0
 
     def listed(self, since: float = math.inf) -> list[Listed]:
         """The connections that have not ended, or not before `since`, the oldest first."""

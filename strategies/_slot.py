@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import struct
-from functools import partial
-
 from ._roster import ROSTER_SIZE, Roster
 
 # States, by the names of Apache's scoreboard.
 FREE, STARTING, WAITING, BUSY, CLOSING, RETIRING = range(6)
 _STATE_NAMES = ("free", "starting", "waiting", "busy", "closing", "retiring")
+_WITH_CONNECTIONS = {WAITING: BUSY, RETIRING: CLOSING}
+
+# When a worker is ready for a connection: not now, if it has none, or now.
+NO_ROOM, ROOM_IF_IDLE, ROOM = range(3)
 
 # Where each number is, of eight bytes each; times are in seconds of `time.monotonic`. What changes
-# with each connection stands together, and is written by one call.
+# with each connection stands together, in one line of the processor's cache.
 _PID, _GENERATION, _IS_DUE, _TEXT, _STARTED, _IS_TOLD, _ACCEPTING_SINCE, _IS_TO_RING = range(8)
-_STATE, _CONNECTIONS, _ERRORS, _IN_FLIGHT, _IS_SPARE, _THREADS, _OLDEST, _SINCE = range(8, 16)
-_CHANGES = struct.Struct("@qqqqqqdd")
-_CHANGES_AT = 8 * _STATE
-pack_changes = _CHANGES.pack
-"""What `Slot.tell` takes, of the numbers from `state` to `since`, in the order of `Slot`."""
+_PHASE, CONNECTIONS, ERRORS, IN_FLIGHT, HAS_ROOM, THREADS, OLDEST, SINCE = range(8, 16)
 
 _NUMBERS_SIZE = 128
 
@@ -65,17 +62,18 @@ class Slot:
         is_told: 1 if it was told to end.
         accepting_since: when it began to accept; 0.0: it has not.
         is_to_ring: 1 if it is to tell its parent, once, that it begins a connection.
-        state: what it does: a number from `FREE` to `RETIRING`.
+        phase: what it does when it has no connection: STARTING, WAITING or RETIRING.
         connections: how many it has accepted.
         errors: in how many of them an error was reported.
         in_flight: how many it handles.
-        is_spare: 1 if it is ready for a connection.
+        has_room: whether it is ready for a connection: NO_ROOM, ROOM_IF_IDLE or ROOM.
         threads: how many threads it has for its handlers.
         oldest: when the oldest connection was accepted that it handles by itself, not by a child;
             0.0: it has none.
         since: when it last wrote here.
         roster: its connections, one by one.
-        tell: writes what `pack_changes` returns, for each connection.
+        numbers: all of them, and `times`, as fractions, for who writes them with each connection:
+            a store is a fifth of what one by an attribute costs.
     """
 
     pid = _Number(_PID)
@@ -85,23 +83,20 @@ class Slot:
     is_told = _Number(_IS_TOLD)
     accepting_since = _Time(_ACCEPTING_SINCE)
     is_to_ring = _Number(_IS_TO_RING)
-    state = _Number(_STATE)
-    connections = _Number(_CONNECTIONS)
-    errors = _Number(_ERRORS)
-    in_flight = _Number(_IN_FLIGHT)
-    is_spare = _Number(_IS_SPARE)
-    threads = _Number(_THREADS)
-    oldest = _Time(_OLDEST)
-    since = _Time(_SINCE)
+    phase = _Number(_PHASE)
+    connections = _Number(CONNECTIONS)
+    errors = _Number(ERRORS)
+    in_flight = _Number(IN_FLIGHT)
+    has_room = _Number(HAS_ROOM)
+    threads = _Number(THREADS)
+    oldest = _Time(OLDEST)
+    since = _Time(SINCE)
 
     def __init__(self, number: int, memory: memoryview) -> None:
         self.number = number
         self.numbers = memory[:_NUMBERS_SIZE].cast("q")
         self.times = memory[:_NUMBERS_SIZE].cast("d")
         self.roster = Roster(memory[_NUMBERS_SIZE : SLOT_SIZE - _TEXT_SIZE])
-        # No function of Python's, since it is for each connection. Nor `pack_into`, which writes
-        # zeros before, for a reader to see.
-        self.tell = partial(memory[_CHANGES_AT:_NUMBERS_SIZE].__setitem__, slice(None))
         self._text = memory[SLOT_SIZE - _TEXT_SIZE : SLOT_SIZE]
 
     def clear(self, generation: int, now: float) -> None:
@@ -110,8 +105,20 @@ class Slot:
             self.numbers[index] = 0
         self.roster.clear()
         self.generation = generation
-        self.state = STARTING
+        self.phase = STARTING
         self.started = self.since = now
+
+    @property
+    def state(self) -> int:
+        """What it does: a number from `FREE` to `RETIRING`."""
+        phase = self.phase
+        return _WITH_CONNECTIONS.get(phase, phase) if self.in_flight else phase
+
+    @property
+    def is_spare(self) -> bool:
+        """Whether it is ready for a connection."""
+        room = self.has_room
+        return room == ROOM or (room == ROOM_IF_IDLE and not self.in_flight)
 
     @property
     def state_name(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from serverstrategy.ownership import nest
-from serverstrategy.strategy import Server
+from serverstrategy.strategy import Server, Strategy
 
 from ._charge import Charge
 from ._hung_children import HungChildren
@@ -72,7 +72,10 @@ def _new_tally(server: Server, plan: Plan, charge: Charge, ring: Ring) -> Tally:
     recycling = Recycling(plan.max_requests, plan.max_requests_jitter, plan.max_memory)
 
     def count_threads() -> int:
-        return sum([part.thread_count for part in with_threads])
+        number = 0
+        for part in with_threads:  # `sum` takes twice as long, and this is for each connection
+            number += part.thread_count
+        return number
 
     def on_begin() -> None:
         if slot.is_to_ring:
@@ -87,10 +90,14 @@ def _new_tally(server: Server, plan: Plan, charge: Charge, ring: Ring) -> Tally:
     return Tally(
         slot,
         server.in_flight,
-        partial(inner.ready, server),
+        None if _is_always_ready(inner) else partial(inner.ready, server),
         inner.multithread or inner.multiprocess,
         count_threads if with_threads else None,
         ring,
         None if plan.hang_timeout is None else on_begin,
         on_end if recycling.is_wanted else None,
     )
+
+
+def _is_always_ready(strategy: Strategy) -> bool:
+    return getattr(strategy.ready, "__func__", None) is Strategy.ready

@@ -12,7 +12,7 @@ from typing import Any
 from probes import wait_until
 from serverstrategy.strategies._roster import FINISHED
 from serverstrategy.strategies._scoreboard import Scoreboard
-from serverstrategy.strategies._slot import BUSY, CLOSING, STARTING, Slot, pack_changes
+from serverstrategy.strategies._slot import BUSY, CLOSING, RETIRING, ROOM, STARTING, WAITING, Slot
 
 PEER = ("192.0.2.1", 1234)
 
@@ -39,6 +39,13 @@ def in_a_child(function: Callable[[], object]) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
 
 
+def write(slot: Slot, phase: int, number: int, seconds: float) -> None:
+    """Write `number` or `seconds` wherever a worker does with each connection."""
+    slot.phase, slot.has_room = phase, ROOM
+    slot.connections = slot.errors = slot.in_flight = slot.threads = number
+    slot.oldest = slot.since = seconds
+
+
 # Slots
 
 
@@ -56,7 +63,7 @@ def test_the_lowest_free_slot_is_taken() -> None:
 def test_a_slot_that_is_taken_has_nothing_of_the_worker_before() -> None:
     board = Scoreboard((1,))
     slot = taken(board)
-    slot.tell(pack_changes(BUSY, 1, 2, 3, True, 4, 5.0, 6.0))
+    write(slot, WAITING, 1, 5.0)
     slot.is_due = slot.is_told = 1
     slot.text = "why"
     slot.roster.enter(3, 50.0, PEER)
@@ -73,7 +80,7 @@ def test_what_a_killed_process_has_written_stays() -> None:
     slot = taken(board)
 
     def work() -> None:
-        slot.tell(pack_changes(CLOSING, 1 << 40, 2, 3, True, 4, 5.5, 6.5))
+        write(slot, RETIRING, 1 << 40, 5.5)
         slot.is_due = 1
         slot.text = "é" + 3000 * "x" + "the end"
         slot.roster.enter(0, 50.0, PEER)
@@ -81,9 +88,9 @@ def test_what_a_killed_process_has_written_stays() -> None:
         board.next_generation()
 
     in_a_child(work)
-    assert (slot.state, slot.connections, slot.errors) == (CLOSING, 1 << 40, 2)
-    assert (slot.in_flight, slot.is_spare, slot.threads) == (3, 1, 4)
-    assert (slot.oldest, slot.since, slot.is_due) == (5.5, 6.5, 1)
+    assert (slot.state, slot.is_spare, slot.is_due) == (CLOSING, True, 1)
+    numbers = slot.connections, slot.errors, slot.in_flight, slot.threads
+    assert (*numbers, slot.oldest, slot.since) == (*4 * (1 << 40,), 5.5, 5.5)
     assert slot.text == 2041 * "x" + "the end"
     (listed,) = slot.roster.listed()
     assert (listed.client_address, listed.started, listed.child) == (PEER, 50.0, 99)
@@ -93,15 +100,14 @@ def test_what_a_killed_process_has_written_stays() -> None:
 def test_nobody_sees_a_number_that_was_not_written() -> None:
     """One process writes all the time while this one reads."""
     slot = taken(Scoreboard((1,)))
-    written = pack_changes(BUSY, 7, 7, 7, True, 7, 7.0, 7.0)
-    slot.tell(written)
+    write(slot, WAITING, 7, 7.0)
 
-    def write() -> None:
+    def write_on() -> None:
         slot.pid = os.getpid()
         until = time.monotonic() + 0.3
         while time.monotonic() < until:
             for _ in range(1000):
-                slot.tell(written)
+                write(slot, WAITING, 7, 7.0)
         slot.pid = 0
 
     def look() -> bool:
@@ -115,7 +121,7 @@ def test_nobody_sees_a_number_that_was_not_written() -> None:
         pid = os.fork()
     if pid == 0:
         try:
-            write()
+            write_on()
         finally:
             os._exit(0)
     assert wait_until(look)

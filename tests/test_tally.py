@@ -19,7 +19,7 @@ NAMES = ["a", "b", "c"]
 class Counts:
     """A tally over a register of connections, with what it asks and tells."""
 
-    def __init__(self, *, concurrent: bool = True, limit: int = 2) -> None:
+    def __init__(self, *, concurrent: bool = True, limit: int | None = 2) -> None:
         slot = Scoreboard((1,)).take(set(), 100.0)
         assert slot is not None
         self.slot = slot
@@ -29,7 +29,7 @@ class Counts:
         self.tally = Tally(
             self.slot,
             self.in_flight,
-            lambda: len(self.in_flight) < limit,
+            None if limit is None else lambda: len(self.in_flight) < limit,
             concurrent,
             lambda: self.threads,
             lambda: self.told.append("accepting"),
@@ -71,6 +71,40 @@ def test_only_a_worker_that_handles_several_is_spare_with_one(concurrent: bool, 
     counts = Counts(concurrent=concurrent)
     counts.in_flight.add("a", "A")
     assert counts.slot.is_spare == spare
+
+
+@pytest.mark.parametrize(("concurrent", "spare"), [(True, 1), (False, 0)])
+def test_a_strategy_that_always_has_room_is_not_asked(concurrent: bool, spare: int) -> None:
+    counts = Counts(concurrent=concurrent, limit=None)
+    assert counts.slot.is_spare == 0  # it does not accept yet
+    counts.in_flight.tell_accepting()
+    assert counts.slot.is_spare == 1
+    counts.in_flight.add("a", "A")
+    assert counts.slot.is_spare == spare
+    counts.in_flight.remove("a")
+    assert counts.slot.is_spare == 1
+    counts.tally.retire()
+    counts.in_flight.add("b", "B")
+    counts.in_flight.remove("b")
+    assert counts.slot.is_spare == 0
+
+
+def test_the_oldest_is_known_after_each_beginning_and_each_end() -> None:
+    counts = Counts()
+    slot, in_flight = counts.slot, counts.in_flight
+    first = in_flight.add("a", "A")
+    assert slot.oldest == slot.since == first.started
+    second = in_flight.add("b", "B")
+    assert (slot.oldest, slot.since) == (first.started, second.started)
+    in_flight.remove("a")
+    assert slot.oldest == second.started
+    assert slot.since > second.started
+    in_flight.hand_to_child("b", 99)
+    third = in_flight.add("c", "C")
+    assert slot.oldest == third.started
+    in_flight.remove("c")
+    in_flight.remove("b")
+    assert slot.oldest == 0.0
 
 
 def test_fates() -> None:
