@@ -72,7 +72,9 @@ class PollSet:
             The descriptors that are readable, at end of file or in error.
         """
         ready = self._set.poll(None if timeout is None else timeout * self._second)
-        return {fd for fd, _ in ready}
+        # An acceptor waits once for each connection where there are none too many. One descriptor
+        # is the rule then, and costs half of what a loop over it does.
+        return {ready[0][0]} if len(ready) == 1 else {fd for fd, _ in ready}
 
     def close(self) -> None:
         """Give the descriptor back, if there is one. May be called twice."""

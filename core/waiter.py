@@ -100,14 +100,14 @@ class Waiter:
                 self._receiver.recv(4096)
         return ready
 
-    def wait_beside(self, watched: Iterable[Watched], timeout: float | None) -> set[int]:
+    def wait_beside(self, watched: Sequence[Watched], timeout: float | None) -> set[int]:
         """Like `wait`, but for each of `watched` as well, whose `check` is called when it is due.
 
         It also returns when the `tick` of one of them is over.
         """
-        wanted = [(each.fileno(), each) for each in watched]
-        if not wanted and not self._beside:
+        if not watched and not self._beside:
             return self.wait(timeout)
+        wanted = [(each.fileno(), each) for each in watched]
         if wanted != self._beside:
             for fd in {fd for fd, _ in self._beside} - {fd for fd, _ in wanted}:
                 self.unwatch(fd)
