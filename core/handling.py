@@ -141,8 +141,8 @@ class Handling(Hooks):
         try:
             # Where several threads accept, the question for room, the accept and the entry in
             # `in_flight` are one step: no two of them can take the last room.
-            with place or state.admission as is_admitted:
-                if not is_admitted:
+            with place or state.admission:
+                if place is not None and not place.may_be_taken():
                     return False
                 if not succession.ready(self):
                     state.left += 1

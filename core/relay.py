@@ -31,26 +31,29 @@ def for_any_thread(hook: _Hook) -> _Hook:
 class Place:
     """The place of a connection that the calling thread has ended.
 
-    As a context manager it holds the admission, and says whether the thread may accept: if nobody
-    else does at this moment, and while there is an acceptor that it can do so for.
+    As a context manager it holds the admission, if nobody else does at this moment.
     """
 
     def __init__(self, state: State, part: InFlight) -> None:
         self._state = state
         self._part = part
         self._lock = state.admission
-        self._is_locked = False
+        self._is_held = False
 
-    def __enter__(self) -> bool:
-        self._is_locked = self._lock.acquire(blocking=False)
+    def may_be_taken(self) -> bool:
+        """Whether it holds the admission, and there is an acceptor for which to accept."""
         return (
-            self._is_locked
+            self._is_held
             and self._state.serving.acceptors.go_on()
             and self._state.succession.current.in_flight is self._part
         )
 
+    def __enter__(self) -> Place:
+        self._is_held = self._lock.acquire(blocking=False)
+        return self
+
     def __exit__(self, *_: object) -> None:
-        if self._is_locked:
+        if self._is_held:
             self._lock.release()
 
 
