@@ -32,11 +32,12 @@ def start_sentinel(server: Server, stop: StopSignal, cut_inside: Callable[[], No
 
 def _watch(server: Server, stop: StopSignal, cut_inside: Callable[[], None]) -> None:
     try:
-        if stop.wait_for_cut():
-            cut_inside()
-        else:  # the workers inside will find out by themselves, once this one is gone
+        if not stop.wait_for_cut():
             # The main thread ends this process as soon as all is finished. It may still accept one.
             time.sleep(_ORPHAN_GRACE)
+        # The workers inside would find out by themselves, but only once this one is gone: they
+        # would be granted the same time once more.
+        cut_inside()
         server.cut_in_flight()
         server.in_flight.wait_for_none(_CUT_TIME)
     finally:

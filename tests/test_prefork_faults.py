@@ -58,6 +58,20 @@ def test_nothing_survives_its_parent(strategy: str, state: str) -> None:
         assert probe.refuses()
 
 
+@pytest.mark.parametrize(
+    "strategy", ["Prefork(1, Prefork(2))", "Prefork(1, Prefork(1, Prefork(2)))"]
+)
+def test_no_worker_survives_the_one_around_it(strategy: str) -> None:
+    """Else each would be granted a second after the one around it."""
+    with probing(strategy) as probe:
+        for client in hold(started(probe), 2):
+            assert client.ask("sleep 60") == "sleeping"
+        around = psutil.Process(middle(probe))
+        below = kill(probe)
+        assert wait_until(lambda: is_gone(around), GONE)
+        assert are_gone(below)
+
+
 @pytest.mark.parametrize("strategy", NESTS)
 def test_what_ends_soon_is_answered(strategy: str) -> None:
     with probing(strategy) as probe:
@@ -150,7 +164,8 @@ def stopped(pid: int) -> Iterator[None]:
         assert wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):  # the one around it may have killed it
+            os.kill(pid, signal.SIGCONT)
 
 
 def all_are_answered(probe: Probe, number: int = 50) -> set[int]:
