@@ -199,7 +199,9 @@ class Supervisor:
         if self._failure is not None:
             return  # of several that have failed, the first one is told of
         how = f"was ended by signal {-status}" if status < 0 else f"exited with {status}"
-        if not (self._has_served or charge.worker.has_started):
+        # Those that are ready now may not have been seen to be.
+        has_served = self._has_served or any(each.is_ready() for each in self._staff.all())
+        if not (has_served or charge.worker.has_started):
             text = f"\n{charge.slot.text}" if charge.slot.text else ""
             self._failure = WorkerStartError(f"worker {charge.pid} {how} at its start{text}")
             return

@@ -80,6 +80,23 @@ def test_a_worker_that_has_served_has_not_failed_at_its_start() -> None:
         probe.stop()
 
 
+def test_one_that_dies_at_its_start_while_another_serves() -> None:
+    """Its parent has not had the time to see that the other one was ready."""
+    hooks = ["start_waits_until_parent_stops", "exit_tells"]
+    with probing("Prefork(2)", worker_hooks=hooks) as probe:
+        dying = psutil.Process(probe.expect("worker_start")["pid"])
+        other = probe.expect("worker_start")["pid"]
+        dying.suspend()
+        probe.signal(signal.SIGSTOP)
+        assert int(probe.ask("pid") or 0) == other
+        dying.kill()
+        assert wait_until(lambda: is_gone(dying))
+        probe.signal(signal.SIGCONT)
+        probe.expect("worker_exit", worker=dying.pid, status=-signal.SIGKILL)
+        assert other in wait_for_workers(probe, 2, without=dying.pid)
+        probe.stop()
+
+
 # Those after them
 
 
