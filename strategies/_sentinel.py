@@ -15,7 +15,7 @@ _ORPHAN_GRACE = 0.7
 _CUT_TIME = 0.2
 
 
-def start_sentinel(server: Server, stop: StopSignal, cut_inside: Callable[[], None]) -> None:
+def start_sentinel(server: Server, stop: StopSignal, cut_inside: Callable[[], None]) -> bool:
     """Watch the owner of `stop` from a daemon thread.
 
     The main thread hears of its owner only while it accepts. In a handler, or in a drain, it does
@@ -26,8 +26,15 @@ def start_sentinel(server: Server, stop: StopSignal, cut_inside: Callable[[], No
         server: this process's copy.
         stop: this worker's.
         cut_inside: ends the workers inside of this one, before the owner does more.
+
+    Returns:
+        Whether the system had room for a thread.
     """
-    threading.Thread(target=_watch, args=(server, stop, cut_inside), daemon=True).start()
+    try:
+        threading.Thread(target=_watch, args=(server, stop, cut_inside), daemon=True).start()
+    except RuntimeError:  # EAGAIN: see pthread_create(3)
+        return False
+    return True
 
 
 def _watch(server: Server, stop: StopSignal, cut_inside: Callable[[], None]) -> None:

@@ -20,9 +20,12 @@ from ._plan import Plan
 from ._restarts import CrashLoopError, Restarts, WorkerStartError
 from ._scoreboard import Scoreboard
 from ._staff import Staff
+from ._worker import NO_ROOM
 from .sizing import ask
 
 _logger = logging.getLogger("serverstrategy")
+
+_NOT_STARTED = "no worker could be started: %s"
 
 
 class Supervisor:
@@ -112,10 +115,17 @@ class Supervisor:
         dues.append(self._hang_watch.due([each.slot for each in self._staff.all()]))
         # Last, since there are more endings by now.
         dues += [each.ending.attend() for each in self._staff.all() if each.ending is not None]
-        if not self._is_marked and any(each.is_ready() for each in self._staff.all()):
+        self._note_ready([each for each in self._staff.all() if each.is_ready()])
+        return shortest(*dues)
+
+    def _note_ready(self, ready: list[Charge]) -> None:
+        if not ready:
+            return
+        # A fork is no success: what it made may be refused a thread.
+        self._shortage.note_success(max(each.worker.started for each in ready))
+        if not self._is_marked:
             self._is_marked = self._has_served = True
             self._server.mark_serving()
-        return shortest(*dues)
 
     def _abort_hung(self) -> None:
         for charge in self._staff.all():
@@ -157,9 +167,7 @@ class Supervisor:
                 if not self._staff.start(waiter.wake):
                     return None  # until one has ended
             except OSError as error:
-                self._shortage.note_failure("no worker could be started: %s", error)
-            else:
-                self._shortage.note_success(time.monotonic())
+                self._shortage.note_failure(_NOT_STARTED, error)
         return None
 
     def _retire_surplus(self, target: int) -> None:
@@ -198,6 +206,9 @@ class Supervisor:
     def _note_death(self, charge: Charge, status: int) -> None:
         if self._failure is not None:
             return  # of several that have failed, the first one is told of
+        if status == NO_ROOM and not charge.worker.has_started:
+            self._shortage.note_failure(_NOT_STARTED, "there is no room for its thread")
+            return
         how = f"was ended by signal {-status}" if status < 0 else f"exited with {status}"
         # Those that are ready now may not have been seen to be.
         has_served = self._has_served or any(each.is_ready() for each in self._staff.all())

@@ -18,6 +18,9 @@ from ._sentinel import start_sentinel
 from ._tally import Tally
 from ._threads import ThreadsStrategy
 
+NO_ROOM = 75
+"""The exit status of a worker that the system has refused its thread: EX_TEMPFAIL, sysexits.h."""
+
 Ring = Callable[[], None]
 """Has the parent look at the scoreboard. From any thread; never blocks, never raises."""
 
@@ -34,7 +37,7 @@ def work(server: Server, plan: Plan, charge: Charge, ring: Ring) -> int:
         ring: tells the parent.
 
     Returns:
-        The exit status, 0.
+        The exit status: 0, or `NO_ROOM` if it has not accepted anything.
     """
     inner, stop = plan.inner, charge.stop_signal
     charge.worker.pid = os.getpid()
@@ -47,7 +50,8 @@ def work(server: Server, plan: Plan, charge: Charge, ring: Ring) -> int:
         # A strategy that forks gets no thread beside it while it may fork. Nor does it run handlers
         # in the main thread, which hears of the owner's loss by itself then.
         if not inner.multiprocess:
-            start_sentinel(server, stop, plan.cut_inside)
+            if not start_sentinel(server, stop, plan.cut_inside):
+                return NO_ROOM
         elif plan.hang_timeout is not None:
             server.add_watched(HungChildren(server, plan.hang_timeout, charge.stack))
         if plan.on_worker_start is not None:
@@ -56,9 +60,10 @@ def work(server: Server, plan: Plan, charge: Charge, ring: Ring) -> int:
             inner.serve(server, stop)
         finally:
             tally.retire()
-            if inner.multiprocess:
-                start_sentinel(server, stop, plan.cut_inside)
-            server.drain_or_cut(inner, None)
+            grace_period = None
+            if inner.multiprocess and not start_sentinel(server, stop, plan.cut_inside):
+                grace_period = server.grace_period  # nobody hears when the owner's is over
+            server.drain_or_cut(inner, grace_period)
             tally.settle()
     except BaseException:
         charge.slot.text = traceback.format_exc()

@@ -68,6 +68,8 @@ OPTIONS = {
     "next": [],  # strategies to assign, one with each SIGHUP, which has it reload if there are none
     "quiet": False,  # handlers do not tell that they begin and end
     "failing_forks": [],  # which calls of os.fork fail in the main process, from 0
+    "threadless_forks": [],  # which of them make a process that can start no thread
+    "processes": 0,  # how many processes and threads it may have, as another user; needs root
     "objects": 0,  # how many it makes before serving
     "worker_hooks": [],  # names of WORKER_HOOKS, for the Prefork that `hooked` says
     "hooked": 0,  # 0: the outermost strategy; 1: the one inside of it
@@ -493,8 +495,17 @@ def no_fork() -> int:
     raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
-def fork_failing(numbers: list[int]) -> Any:
-    """An `os.fork` of which the calls with these numbers fail in this process."""
+def refuse_threads() -> None:
+    """Have no thread start in this process. Those that it forks may start some."""
+    start, pid = threading.Thread.start, os.getpid()
+    threading.Thread.start = lambda thread: no_thread() if os.getpid() == pid else start(thread)  # type: ignore[method-assign]
+
+
+def fork_failing(numbers: list[int], threadless: list[int]) -> Any:
+    """An `os.fork` for this process, of which the calls with these numbers fail.
+
+    `threadless`: those that make a process which can start no thread.
+    """
     fork, pid, calls = os.fork, os.getpid(), itertools.count()
 
     def count_and_fork() -> int:
@@ -503,6 +514,10 @@ def fork_failing(numbers: list[int]) -> Any:
             tell("fork", number=number)
             if number in numbers:
                 no_fork()
+            child = fork()
+            if child == 0 and number in threadless:
+                refuse_threads()
+            return child
         return fork()
 
     return count_and_fork
@@ -585,8 +600,11 @@ def build(text: str, options: dict[str, Any]) -> Any:
         else:
             method, function = HOOKS[name]
             setattr(server, method, function.__get__(server))
-    if options["failing_forks"]:
-        os.fork = fork_failing(options["failing_forks"])
+    if options["failing_forks"] or options["threadless_forks"]:
+        os.fork = fork_failing(options["failing_forks"], options["threadless_forks"])
+    if options["processes"]:
+        os.setuid(1_000_000 + os.getpid())  # limits do not hold for root, and count for each user
+        resource.setrlimit(resource.RLIMIT_NPROC, 2 * (options["processes"],))
     gate.append(options["gate"])
     for name in options["worker_hooks"]:
         attribute, hook = WORKER_HOOKS[name]

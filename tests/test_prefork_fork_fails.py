@@ -1,17 +1,31 @@
-"""The system refuses a process: it is asked again, and the server goes on with what it has."""
+"""The system refuses a process or a thread: it is asked again, and the server goes on meanwhile."""
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from itertools import pairwise
 
 import pytest
 
-from preforking import INNERS, LOST, kill_one, next_line, prefork, wait_for_workers, workers
-from probes import Probe, probing, wait_until
+from preforking import (
+    INNERS,
+    LOST,
+    Held,
+    ask,
+    kill_one,
+    next_line,
+    prefork,
+    wait_for_workers,
+    workers,
+)
+from probes import Probe, is_gone, probing, wait_until
 
 inners = pytest.mark.parametrize("inner", INNERS)
 
 MESSAGE = "no worker could be started: [Errno 11] Resource temporarily unavailable"
+NO_THREAD = "no worker could be started: there is no room for its thread"
 
 
 def attempts(probe: Probe, numbers: range) -> list[float]:
@@ -89,4 +103,72 @@ def test_the_pauses_begin_anew() -> None:
         (failed, came) = attempts(probe, range(5, 7))
         assert 0.075 <= came - failed < 0.5
         assert wait_until(lambda: probe.log().count(MESSAGE) == 2)
+        probe.stop()
+
+
+# A worker is forked, and refused the thread that it has beside it
+
+
+@pytest.mark.parametrize("inner", ["Synchronous()", "ThreadPool(4)"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_worker_without_its_thread_is_no_crash(inner: str, first: int) -> None:
+    """The first one, or the second."""
+    numbers = list(range(first, first + 3))
+    strategy = prefork(first + 1, inner, max_restarts=0)
+    with probing(strategy, threadless_forks=numbers) as probe:
+        early = probe.client()
+        early.send("echo it was waiting")
+        times = attempts(probe, range(first + 4))
+        found = pauses(times[first:])
+        assert grow(found), found
+        assert next_line(early) == "it was waiting"
+        early.close()
+        wait_for_workers(probe, first + 1)
+        assert probe.log().count(NO_THREAD) == 1
+        assert "replacing it" not in probe.log()
+        probe.stop()
+
+
+@pytest.mark.parametrize("inner", ["Forking(10)", "Prefork(2)"])
+def test_one_that_is_refused_it_at_its_end_drains(inner: str) -> None:
+    with probing(prefork(1, inner), threadless_forks=[0]) as probe:
+        held = Held(probe)
+        held.wait_until_all_serve()
+        probe.signal(signal.SIGTERM)
+        probe.expect("closing")
+        probe.wait_until_idle()
+        assert ask(held.client, "echo last") == "last"
+        held.client.close()
+        (fate,) = probe.closed()["report"]["connections"]
+        assert fate["fate"] == "finished"
+
+
+@pytest.mark.parametrize("inner", ["Forking(10)", "Prefork(2)"])
+def test_one_that_is_refused_it_at_its_end_cuts(inner: str) -> None:
+    with probing(prefork(1, inner), threadless_forks=[0], grace=0.5) as probe:
+        held = Held(probe)
+        held.wait_until_all_serve()
+        below = probe.children()
+        assert ask(held.client, "sleep 60") == "sleeping"
+        begun = time.monotonic()
+        probe.signal(signal.SIGTERM)
+        assert next_line(held.client) in LOST
+        assert time.monotonic() - begun >= 0.5
+        (fate,) = probe.closed()["report"]["connections"]
+        assert fate["fate"] == "cut"
+        assert all(map(is_gone, below))
+        assert "SIGTERM" not in probe.log()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+@pytest.mark.parametrize("number", [4, 5, 6, 7])
+def test_a_limit_of_the_system(number: int) -> None:
+    """It hits at the fork of a worker, or at the thread of one."""
+    with probing("Prefork(6, max_restarts=0)", processes=number) as probe:
+        for _ in range(20):
+            assert probe.answers()
+        assert wait_until(lambda: "no worker could be started: " in probe.log())
+        for _ in range(20):
+            assert probe.answers()
+        assert "replacing it" not in probe.log()
         probe.stop()
