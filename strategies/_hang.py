@@ -54,6 +54,10 @@ class HangWatch:
             return None
         return interval(self._timeout)
 
+    def tick(self) -> float | None:
+        """How often to look where nobody rings, in seconds; None: there is nothing to look for."""
+        return None if self._timeout is None else interval(self._timeout)
+
     def is_hung(self, slot: Slot) -> bool:
         """Whether the worker that has `slot` is."""
         if self._timeout is None:

@@ -8,6 +8,7 @@ from functools import partial
 
 from serverstrategy.stop_signal import StopSignal
 from serverstrategy.strategy import Server
+from serverstrategy.waiter import shortest
 
 from ._charge import STEP_TIME, Charge
 from ._children import Children
@@ -86,15 +87,19 @@ class Staff:
         for charge in self.all():
             charge.stop()
 
-    def end(self, timeout: float | None) -> bool:
+    def end(self, timeout: float | None, look: Callable[[], float | None]) -> bool:
         """Wait for all, and end those that take longer than `timeout` seconds.
+
+        Args:
+            timeout: None: for ever.
+            look: called meanwhile; returns after how many seconds to call it again, None: never.
 
         Returns:
             Whether none had to be ended.
         """
         ended = False
         try:
-            ended = self._children.wait(timeout)
+            ended = self._wait(timeout, look)
         finally:
             try:
                 if not ended:
@@ -102,6 +107,15 @@ class Staff:
             finally:  # a hook may have raised
                 self._children.close()
         return ended
+
+    def _wait(self, timeout: float | None, look: Callable[[], float | None]) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while deadline is None or time.monotonic() < deadline:
+            pause = look()
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if self._children.wait(shortest(pause, left)):
+                return True
+        return self._children.wait(0.0)
 
     def _force(self) -> None:
         # Workers inside of a worker are gone before that one's next step is due.

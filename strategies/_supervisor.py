@@ -99,12 +99,16 @@ class Supervisor:
         Returns:
             Whether all have ended by themselves, and with status 0 since the stop.
         """
-        ended = self._staff.end(timeout) and self._all_drained
+        ended = self._staff.end(timeout, self._attend_draining) and self._all_drained
         self._all_drained = True  # it has been said, and who asks once more asks what is left
         since = self._server.drain_began
         if since is not None and self._telling.acquire(blocking=False):  # once, and never released
             self._server.note_fates(self._board.fates(since))
         return ended
+
+    def _attend_draining(self) -> float | None:
+        self._abort_hung()
+        return shortest(self._hang_watch.tick(), self._attend_endings())
 
     # While it serves
 
@@ -114,9 +118,13 @@ class Supervisor:
         dues = [self._level(waiter), self._plan.sizing.interval]
         dues.append(self._hang_watch.due([each.slot for each in self._staff.all()]))
         # Last, since there are more endings by now.
-        dues += [each.ending.attend() for each in self._staff.all() if each.ending is not None]
+        dues.append(self._attend_endings())
         self._note_ready([each for each in self._staff.all() if each.is_ready()])
         return shortest(*dues)
+
+    def _attend_endings(self) -> float | None:
+        endings = [each.ending for each in self._staff.all()]
+        return shortest(*[each.attend() for each in endings if each is not None])
 
     def _note_ready(self, ready: list[Charge]) -> None:
         if not ready:

@@ -170,3 +170,24 @@ def test_a_successor_hangs_in_its_hook(inner: str) -> None:
             assert probe.answers()
         assert " in start_hangs\n" in stack(probe, pid)
         probe.stop()
+
+
+@pytest.mark.parametrize("inner", [each for each in INNERS if "Forking" not in each])
+@pytest.mark.parametrize("way", [signal.SIGHUP, signal.SIGTERM])
+def test_a_worker_that_drains_may_hang_no_longer(inner: str, way: int) -> None:
+    """One that was replaced, and one whose server is closed: the grace period does not end it."""
+    with probing(prefork(1, inner, timeout=0.8), grace=None) as probe:
+        hung = Held(probe)
+        hung.wait_until_all_serve()
+        hang(hung)
+        probe.signal(way)
+        assert next_line(hung.client) in LOST
+        (age,) = ages(probe, hung.port)
+        assert age >= 0.8
+        assert " in do_sleep\n" in stack(probe, hung.pid)
+        if way == signal.SIGHUP:
+            assert probe.answers()
+            probe.stop()
+        else:
+            (fate,) = probe.closed()["report"]["connections"]
+            assert (fate["peer"][1], fate["fate"]) == (hung.port, "cut")
