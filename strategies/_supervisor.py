@@ -224,7 +224,9 @@ class Supervisor:
             text = f"\n{charge.slot.text}" if charge.slot.text else ""
             self._failure = WorkerStartError(f"worker {charge.pid} {how} at its start{text}")
             return
-        _logger.warning("worker %d %s: replacing it", charge.pid, how)
+        # What it has raised it has logged by itself, but for what `sys.exit` was told.
+        why = charge.slot.text.rstrip().rpartition("\n")[2]
+        _logger.warning("worker %d %s: replacing it%s", charge.pid, how, f" ({why})" if why else "")
         try:
             self._restarts.note_death(charge.worker.served, how)
         except CrashLoopError as error:

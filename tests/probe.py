@@ -413,6 +413,11 @@ def start_exits(worker: Any) -> None:
     os._exit(7)
 
 
+def start_gives_up(worker: Any) -> None:
+    start_tells(worker)
+    raise SystemExit("no database")
+
+
 def start_hangs(worker: Any) -> None:
     start_tells(worker)
     time.sleep(60)
@@ -471,12 +476,14 @@ WORKER_HOOKS = {
     "start_tells": ("on_worker_start", start_tells),
     "start_raises": ("on_worker_start", start_raises),
     "start_exits": ("on_worker_start", start_exits),
+    "start_gives_up": ("on_worker_start", start_gives_up),
     "start_hangs": ("on_worker_start", start_hangs),
     "start_waits_until_parent_stops": ("on_worker_start", start_waits_until_parent_stops),
     "successors_raise_late": ("on_worker_start", once_replaced(start_raises_late)),
     "successors_exit": ("on_worker_start", once_replaced(start_exits)),
     "successors_hang": ("on_worker_start", once_replaced(start_hangs)),
     "two_successors_raise": ("on_worker_start", once_replaced(start_raises, 3)),
+    "two_successors_give_up": ("on_worker_start", once_replaced(start_gives_up, 3)),
     "two_successors_exit": ("on_worker_start", once_replaced(start_exits, 3)),
     "successors_wait": ("on_worker_start", successors_wait),
     "exit_tells": ("on_worker_exit", exit_tells),

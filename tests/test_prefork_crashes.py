@@ -36,6 +36,7 @@ inners = pytest.mark.parametrize("inner", INNERS)
     [
         ("start_raises", "exited with 1", "ValueError: on_worker_start fails"),
         ("start_exits", "exited with 7", ""),
+        ("start_gives_up", "exited with 1", "SystemExit: no database"),
     ],
 )
 def test_the_first_worker_fails(inner: str, hook: str, how: str, why: str) -> None:

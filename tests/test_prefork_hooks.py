@@ -188,9 +188,24 @@ def test_an_error_at_the_start_ends_the_worker(inner: str) -> None:
         assert not shown["has_started"]
         assert before - {killed} < wait_for_workers(probe, 2)
         log = probe.log()
-        assert log.count("ValueError: on_worker_start fails") == 2
-        assert f"worker {shown['worker']} exited with 1: replacing it" in log
+        why = "ValueError: on_worker_start fails"
+        assert log.count(f"\n{why}\n") == 2  # of its traceback
+        assert f"worker {shown['worker']} exited with 1: replacing it ({why})\n" in log
         assert probe.answers()
+        stop(probe)
+
+
+@inners
+def test_why_a_worker_exits_at_its_start_is_logged(inner: str) -> None:
+    hooks = ["two_successors_give_up", "exit_tells"]
+    with probing(prefork(2, inner), worker_hooks=hooks) as probe:
+        killed = kill_one(probe, 2)
+        for status in (-signal.SIGKILL, 1, 1):
+            shown = probe.expect("worker_exit", status=status)
+        wait_for_workers(probe, 2, without=killed)
+        why = "exited with 1: replacing it (SystemExit: no database)"
+        assert f"worker {shown['worker']} {why}" in probe.log()
+        assert probe.log().count(why) == 2
         stop(probe)
 
 
