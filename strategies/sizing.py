@@ -68,8 +68,8 @@ class Adaptive:
         settle: how long too many must have been spare before one is ended, in seconds.
 
     Raises:
-        TypeError, ValueError: a count is no int of at least 1 (`min_spare`, `max_spare`: 0), or
-            they contradict each other; `settle` is no number of at least 0.
+        TypeError, ValueError: a count is no int of at least 1, or they contradict each other: with
+            a `min_spare` of 0 none would ever be missing; `settle` is no number of at least 0.
     """
 
     interval: float | None = 0.25
@@ -84,8 +84,8 @@ class Adaptive:
     ) -> None:
         at_least(1, min_workers, "min_workers")
         at_least(min_workers, max_workers, "max_workers")
-        at_least(0, min_spare, "min_spare")
-        at_least(max(1, min_spare), max_spare, "max_spare")
+        at_least(1, min_spare, "min_spare")
+        at_least(min_spare, max_spare, "max_spare")
         self.min_workers = min_workers
         self.max_workers = self.most = max_workers
         self.min_spare = min_spare

@@ -125,14 +125,14 @@ def test_a_load_that_comes_and_goes_has_none_come_and_go(clock: Clock) -> None:
 
 
 @given(
-    bounds=st.tuples(st.integers(1, 40), st.integers(0, 40), st.integers(0, 9), st.integers(0, 9)),
+    bounds=st.tuples(st.integers(1, 40), st.integers(0, 40), st.integers(1, 9), st.integers(0, 9)),
     looks=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99), st.floats(0.0, 20.0))),
 )
 def test_it_never_leaves_its_bounds(
     bounds: tuple[int, int, int, int], looks: list[tuple[int, int, float]]
 ) -> None:
     least, more, min_spare, more_spare = bounds
-    policy = Adaptive(least, least + more, min_spare, max(1, min_spare + more_spare), 1.0)
+    policy = Adaptive(least, least + more, min_spare, min_spare + more_spare, 1.0)
     with pytest.MonkeyPatch.context() as patch:
         clock = Clock()
         patch.setattr(sizing, "time", clock)
@@ -159,9 +159,8 @@ def test_at_a_constant_load_it_comes_to_rest(busy: int, workers: int, spares: in
         (lambda: Fixed(0), "workers must be at least 1, not 0"),
         (lambda: Adaptive(0, 10), "min_workers must be at least 1, not 0"),
         (lambda: Adaptive(5, 4), "max_workers must be at least 5, not 4"),
-        (lambda: Adaptive(1, 10, min_spare=-1), "min_spare must be at least 0, not -1"),
+        (lambda: Adaptive(1, 10, min_spare=0), "min_spare must be at least 1, not 0"),
         (lambda: Adaptive(1, 10, min_spare=5), "max_spare must be at least 5, not 4"),
-        (lambda: Adaptive(1, 10, min_spare=0, max_spare=0), "max_spare must be at least 1, not 0"),
         (lambda: Adaptive(1, 10, settle=-0.1), "settle must be at least 0 seconds, not -0.1"),
         (
             lambda: Adaptive(1, 10, settle=float("nan")),
