@@ -70,7 +70,7 @@ class StopSignal:
         Returns at once. What has been cut has no say any more: it may get SIGTERM next, and that
         signal's handler, which it has from its parent, may ask for the end of all.
         """
-        if self._is_cut():
+        if self.is_cut():
             return
         if self._parent is not None:
             self._parent.ask()
@@ -117,14 +117,15 @@ class StopSignal:
         self._poll(_POLLRDHUP)
         return not self.owner_is_lost()
 
-    def _is_cut(self) -> bool:
-        is_open = self._child_end.fileno() >= 0
-        return is_open and not self._is_owner() and self._poll(_POLLRDHUP, timeout=0)
-
     def owner_is_lost(self) -> bool:
         """Whether this is a forked process whose owner is gone. Never blocks."""
         is_open = self._child_end.fileno() >= 0
         return is_open and not self._is_owner() and self._poll(0, timeout=0)
+
+    def is_cut(self) -> bool:
+        """Whether this is a forked process whose owner has said `cut`, or is gone. Never blocks."""
+        is_open = self._child_end.fileno() >= 0
+        return is_open and not self._is_owner() and self._poll(_POLLRDHUP, timeout=0)
 
     def leave_siblings(self) -> None:
         """Close the descriptors of the other parts. For the forked process that is this part."""

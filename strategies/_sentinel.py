@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from serverstrategy.stop_signal import StopSignal
 from serverstrategy.strategy import Server
@@ -13,6 +14,9 @@ from serverstrategy.strategy import Server
 # A worker without its owner is gone within a second: first it may finish, then it is cut.
 _ORPHAN_GRACE = 0.7
 _CUT_TIME = 0.2
+
+# How often the owner is looked at while a hook runs, in seconds.
+_TICK = 0.1
 
 
 def start_sentinel(server: Server, stop: StopSignal, cut_inside: Callable[[], None]) -> bool:
@@ -35,6 +39,37 @@ def start_sentinel(server: Server, stop: StopSignal, cut_inside: Callable[[], No
     except RuntimeError:  # EAGAIN: see pthread_create(3)
         return False
     return True
+
+
+@contextmanager
+def ends_with_owner(stop: StopSignal) -> Iterator[None]:
+    """While the block runs, exit as soon as the owner of `stop` says so, or is gone.
+
+    By a thread, of which nothing is left afterwards: this process is about to fork.
+    """
+    is_over = threading.Event()
+    thread = threading.Thread(target=_exit_with_owner, args=(stop, is_over), daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # EAGAIN: without one the owner can still kill it
+        yield
+        return
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+        # Before Python 3.13 a thread is joined a moment before the system has seen its end. A
+        # greenlet, in its place, was in this very thread.
+        task = f"/proc/self/task/{thread.native_id}"
+        while thread.native_id != threading.get_native_id() and os.access(task, os.F_OK):
+            time.sleep(0.001)
+
+
+def _exit_with_owner(stop: StopSignal, is_over: threading.Event) -> None:
+    while not is_over.wait(_TICK):
+        if stop.is_cut():
+            os._exit(1)
 
 
 def _watch(server: Server, stop: StopSignal, cut_inside: Callable[[], None]) -> None:

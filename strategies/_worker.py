@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 
 from serverstrategy.ownership import nest
@@ -14,7 +15,7 @@ from ._charge import Charge
 from ._hung_children import HungChildren
 from ._plan import Plan
 from ._recycling import Recycling
-from ._sentinel import start_sentinel
+from ._sentinel import ends_with_owner, start_sentinel
 from ._tally import Tally
 from ._threads import ThreadsStrategy
 
@@ -55,7 +56,8 @@ def work(server: Server, plan: Plan, charge: Charge, ring: Ring) -> int:
         elif plan.hang_timeout is not None:
             server.add_watched(HungChildren(server, plan.hang_timeout, charge.stack))
         if plan.on_worker_start is not None:
-            plan.on_worker_start(charge.worker)
+            with ends_with_owner(stop) if inner.multiprocess else nullcontext():
+                plan.on_worker_start(charge.worker)
         try:
             inner.serve(server, stop)
         finally:

@@ -73,6 +73,16 @@ def test_no_worker_survives_the_one_around_it(strategy: str) -> None:
 
 
 @pytest.mark.parametrize("strategy", NESTS)
+def test_no_hook_at_the_start_survives_its_parent(strategy: str) -> None:
+    with probing(strategy, worker_hooks=["start_hangs"]) as probe:
+        for _ in range(1 if "Prefork(1" in strategy else 2):
+            probe.expect("worker_start")
+        below = kill(probe)
+        assert wait_until(lambda: are_gone(below), GONE)
+        assert probe.refuses()
+
+
+@pytest.mark.parametrize("strategy", NESTS)
 def test_what_ends_soon_is_answered(strategy: str) -> None:
     with probing(strategy) as probe:
         clients = hold(started(probe), 2)

@@ -26,8 +26,9 @@ def pids(probe: Probe) -> set[int]:
 
 
 @pytest.mark.parametrize("strategy", NESTS + RECYCLED)
-def test_no_fork_of_the_main_thread_is_warned_of(strategy: str) -> None:
-    with probing(strategy) as probe:
+@pytest.mark.parametrize("hooks", [[], ["start_tells"]])
+def test_no_fork_of_the_main_thread_is_warned_of(strategy: str, hooks: list[str]) -> None:
+    with probing(strategy, worker_hooks=hooks) as probe:
         assert wait_until(partial(has_started, probe, 2))
         before = pids(probe)
         for _ in range(20):

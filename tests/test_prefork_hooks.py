@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import select
 import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -20,7 +22,7 @@ from preforking import (
     wait_for_workers,
     workers,
 )
-from probes import Probe, probing, wait_until
+from probes import PATIENCE, Client, Probe, probing, wait_until
 
 inners = pytest.mark.parametrize("inner", INNERS)
 ALL = ["start_tells", "exit_tells", "timeout_tells"]
@@ -216,3 +218,38 @@ def test_a_system_exit_at_the_exit_goes_through_serve_forever() -> None:
         probe.expect("returned", error="SystemExit")
         probe.closed()
         assert len(exits(probe)) == 2
+
+
+WITH_GREENLETS = """
+from gevent import monkey
+monkey.patch_all()
+import signal, sys
+from serverstrategy import StreamRequestHandler, TCPServer
+from serverstrategy.strategies import Prefork, parse
+
+class Handler(StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(line)
+
+strategy = Prefork(1, parse(sys.argv[1]), on_worker_start=lambda worker: None)
+with TCPServer(("127.0.0.1", 0), Handler, strategy=strategy) as server:
+    signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+"""
+
+
+@inners
+def test_threads_may_be_greenlets(inner: str) -> None:
+    pytest.importorskip("gevent")
+    command = [sys.executable, "-c", WITH_GREENLETS, inner]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            with Client(("127.0.0.1", int(process.stdout.readline()))) as client:
+                assert client.ask("hi") == "hi"
+            process.terminate()
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
