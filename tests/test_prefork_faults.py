@@ -14,6 +14,8 @@ import psutil
 import pytest
 
 from boards import NESTS, connections, has_started, hold, innermost, look, status, workers
+from loading import loading
+from preforks import all_answered
 from probes import Client, Probe, is_gone, probing, wait_until
 
 # One second is promised. An idle machine takes 0.9, of which 0.7 are for finishing; the rest is for
@@ -224,6 +226,23 @@ def test_only_the_connections_of_a_stopped_worker_wait(strategy: str) -> None:
             assert not has_answer(waiting)
         assert waiting.receive() == "at last"
         waiting.close()
+        probe.stop()
+
+
+@pytest.mark.parametrize("strategy", NESTS)
+def test_under_load_only_the_connections_of_a_stopped_worker_wait(strategy: str) -> None:
+    with probing(strategy, quiet=True) as probe:
+        (worker, *_) = (each["pid"] for each in look(started(probe)))
+        with loading(probe.address, rate=300.0, most=8) as load:
+            load.wait_for(30)
+            with stopped(worker):
+                load.wait_for(30)
+                begun = time.monotonic()
+                load.wait_for(60)
+                goes_on = time.monotonic()
+            fates = all_answered(load)
+        waited = [each for each in fates if each.began < begun and each.ended > goes_on]
+        assert all(worker in (each.pid, each.parent) for each in waited), waited
         probe.stop()
 
 
