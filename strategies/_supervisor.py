@@ -63,6 +63,7 @@ class Supervisor:
         self._failure: Exception | None = None
         self._has_served = False
         self._is_marked = False
+        self._is_full = False
         self._target = 0
         self._ask_at = 0.0
         self._all_drained = True
@@ -173,7 +174,11 @@ class Supervisor:
                 return due
             try:
                 if not self._staff.start(waiter.wake):
+                    if not self._is_full:
+                        _logger.warning(_NOT_STARTED, "until one ends the scoreboard has no room")
+                    self._is_full = True
                     return None  # until one has ended
+                self._is_full = False
             except OSError as error:
                 self._shortage.note_failure(_NOT_STARTED, error)
         return None

@@ -85,6 +85,29 @@ def test_once_more_while_it_goes_on(inner: str, tmp_path: Path) -> None:
         probe.stop()
 
 
+def test_more_than_the_scoreboard_has_room_for() -> None:
+    """In a nest it has room for twice as many as there are to be, and 16: the next one waits."""
+    with probing("Prefork(1, Prefork(1))", quiet=True) as probe:
+        clients = []
+        for number in range(1, 19):
+            started(probe, number)
+            clients.append(probe.client())
+            assert clients[-1].ask("echo hi") == "hi"
+            probe.signal(signal.SIGHUP)
+        message = "no worker could be started: until one ends the scoreboard has no room"
+        assert wait_until(lambda: message in probe.log())
+        waiting = probe.client()
+        waiting.send("echo at last")
+        clients.pop(0).close()
+        assert waiting.receive() == "at last"
+        for client in (waiting, *clients):
+            assert client.ask("echo still there") == "still there"
+            client.close()
+        assert wait_until(lambda: len(workers(probe)) == 1)
+        assert probe.log().count(message) == 1
+        probe.stop()
+
+
 def test_a_part_of_a_nest_alone() -> None:
     """The inner `Prefork` of one worker reloads its own workers, and leaves the others alone."""
     with probing("Prefork(2, Prefork(2))", quiet=True) as probe:
