@@ -20,7 +20,7 @@ from ._plan import Plan
 from ._restarts import CrashLoopError, Restarts, WorkerStartError
 from ._scoreboard import Scoreboard
 from ._staff import Staff
-from ._worker import NO_ROOM
+from ._worker import NO_THREAD
 from .sizing import ask
 
 _logger = logging.getLogger("serverstrategy")
@@ -219,7 +219,7 @@ class Supervisor:
     def _note_death(self, charge: Charge, status: int) -> None:
         if self._failure is not None:
             return  # of several that have failed, the first one is told of
-        if status == NO_ROOM and not charge.worker.has_started:
+        if status == NO_THREAD and not charge.worker.has_started:
             self._shortage.note_failure(_NOT_STARTED, "there is no room for its thread")
             return
         how = f"was ended by signal {-status}" if status < 0 else f"exited with {status}"

@@ -19,7 +19,7 @@ from ._sentinel import ends_with_owner, start_sentinel
 from ._tally import Tally
 from ._threads import ThreadsStrategy
 
-NO_ROOM = 75
+NO_THREAD = 75
 """The exit status of a worker that the system has refused its thread: EX_TEMPFAIL, sysexits.h."""
 
 Ring = Callable[[], None]
@@ -38,7 +38,7 @@ def work(server: Server, plan: Plan, charge: Charge, ring: Ring) -> int:
         ring: tells the parent.
 
     Returns:
-        The exit status: 0, or `NO_ROOM` if it has not accepted anything.
+        The exit status: 0, or `NO_THREAD` if it has not accepted anything.
     """
     inner, stop = plan.inner, charge.stop_signal
     charge.worker.pid = os.getpid()
@@ -52,7 +52,7 @@ def work(server: Server, plan: Plan, charge: Charge, ring: Ring) -> int:
         # in the main thread, which hears of the owner's loss by itself then.
         if not inner.multiprocess:
             if not start_sentinel(server, stop, plan.cut_inside):
-                return NO_ROOM
+                return NO_THREAD
         elif plan.hang_timeout is not None:
             server.add_watched(HungChildren(server, plan.hang_timeout, charge.stack))
         if plan.on_worker_start is not None:
