@@ -1,17 +1,51 @@
 """The strategies in the box, and `parse`, which builds one from its `repr`."""
 
-from ._restarts import CrashLoopError, WorkerStartError
-from .fallback import Fallback
-from .forking import Forking
-from .limit import Limit
-from .parsing import parse
-from .per_client import PerClient
-from .prefork import Prefork
-from .sizing import Adaptive, Fixed, Sizing
-from .synchronous import Synchronous
-from .thread_pool import ThreadPool
-from .threaded import Threaded
-from .worker import Worker
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._restarts import CrashLoopError, WorkerStartError
+    from .fallback import Fallback
+    from .forking import Forking
+    from .limit import Limit
+    from .parsing import parse
+    from .per_client import PerClient
+    from .prefork import Prefork
+    from .sizing import Adaptive, Fixed, Sizing
+    from .synchronous import Synchronous
+    from .thread_pool import ThreadPool
+    from .threaded import Threaded
+    from .worker import Worker
+else:
+    # Each is imported when it is asked for: what a program has loaded, each of its forks copies.
+    _MODULES = {
+        "Adaptive": ".sizing",
+        "CrashLoopError": "._restarts",
+        "Fallback": ".fallback",
+        "Fixed": ".sizing",
+        "Forking": ".forking",
+        "Limit": ".limit",
+        "PerClient": ".per_client",
+        "Prefork": ".prefork",
+        "Sizing": ".sizing",
+        "Synchronous": ".synchronous",
+        "ThreadPool": ".thread_pool",
+        "Threaded": ".threaded",
+        "Worker": ".worker",
+        "WorkerStartError": "._restarts",
+        "parse": ".parsing",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(_MODULES[name], __name__), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "Adaptive",

@@ -50,6 +50,13 @@ class OursOverridden(Ours):
         super().handle_error(request, client_address)
 
 
+class _Names(dict[str, Any]):
+    """The names in the box, of which only those that are asked for are imported."""
+
+    def __missing__(self, name: str) -> Any:
+        return getattr(strategies, name)
+
+
 def make(name: str, duty: Duty) -> Ours:
     """A server that listens.
 
@@ -61,7 +68,7 @@ def make(name: str, duty: Duty) -> Ours:
     base = BaseRequestHandler if SLIM in name else StreamRequestHandler
     # The command has read the text already, by `parse`. Not here: what that loads would be in what
     # each fork copies, and in no program that names its strategy.
-    strategy = eval(expression_of(name), vars(strategies))
+    strategy = eval(expression_of(name), {}, _Names())
     return cls(ADDRESS, handler(base, duty), strategy=strategy)
 
 
