@@ -84,6 +84,9 @@ class Connection:
                 self.request.shutdown(socket.SHUT_RDWR)
 
 
+_PLAIN = {str, bytes, int, bool, type(None)}
+
+
 def plain_address(address: Any) -> Any:
     """The address as JSON takes it: a tuple as a list; whatever JSON has no form for, as text."""
     if isinstance(address, tuple | list):
@@ -94,5 +97,7 @@ def plain_address(address: Any) -> Any:
 def without_resources(client_address: Any) -> Any:
     """The address, as text if it holds anything but plain values: a socket, say."""
     parts = client_address if isinstance(client_address, tuple) else (client_address,)
-    is_plain = all(isinstance(part, str | bytes | int | None) for part in parts)
+    is_plain = _PLAIN.issuperset(map(type, parts)) or all(
+        isinstance(part, str | bytes | int | None) for part in parts
+    )
     return client_address if is_plain else repr(client_address)

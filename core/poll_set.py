@@ -73,8 +73,8 @@ class PollSet:
         """
         ready = self._set.poll(None if timeout is None else timeout * self._second)
         # An acceptor waits once for each connection where there are none too many. One descriptor
-        # is the rule then, and costs half of what a loop over it does.
-        return {ready[0][0]} if len(ready) == 1 else {fd for fd, _ in ready}
+        # is the rule then. And no comprehension, see `Waiter.wait_beside`.
+        return {ready[0][0]} if len(ready) == 1 else set(dict(ready))
 
     def close(self) -> None:
         """Give the descriptor back, if there is one. May be called twice."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .in_flight import InFlight
 from .watched import Watched
@@ -39,16 +40,25 @@ class ServerView:
         object.__setattr__(self, "_ServerView__server", server)
         object.__setattr__(self, "_ServerView__own", own)
 
-    @property
-    def in_flight(self) -> InFlight:
-        """The connections that were accepted for the strategy."""
-        return self.__own.in_flight
-
-    @property
-    def complete_request(self) -> Callable[[Any, Any], None]:
-        """See `Server.complete_request`. Faster than by `__getattr__`; each connection needs it."""
-        complete: Callable[[Any, Any], None] = self.__server.complete_request
-        return complete
+    if TYPE_CHECKING:
+        in_flight: InFlight
+        become_child: Callable[[], None]
+        close_request: Callable[[Any], None]
+        complete_request: Callable[[Any, Any], None]
+        address_beside_child: Callable[[Any], Any]
+        end_child: Callable[[Any, Any], None]
+    else:
+        # Each connection needs them. By `__getattr__` each would raise an error first, and a
+        # getter in Python is one more function, whose pages a fork has to copy.
+        in_flight = property(
+            attrgetter("_ServerView__own.in_flight"),
+            doc="The connections that were accepted for the strategy.",
+        )
+        become_child = property(attrgetter("_ServerView__server.become_child"))
+        close_request = property(attrgetter("_ServerView__server.close_request"))
+        complete_request = property(attrgetter("_ServerView__server.complete_request"))
+        address_beside_child = property(attrgetter("_ServerView__server.address_beside_child"))
+        end_child = property(attrgetter("_ServerView__server.end_child"))
 
     def add_watched(self, watched: Watched) -> None:
         """See `Server.add_watched`."""

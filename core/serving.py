@@ -21,6 +21,7 @@ class Serving:
         signal: what stops it; None while there is nothing to stop.
         poll_interval: the argument of `serve_forever`, in seconds.
         acceptors: the threads that accept.
+        in_flight: the connections of the server, whose changes are waited for.
         is_accepting: whether connections are accepted.
     """
 
@@ -33,7 +34,7 @@ class Serving:
         self.thread: int | None = None
         self.signal = signal
         self.poll_interval = poll_interval
-        self._in_flight = in_flight
+        self.in_flight = in_flight
         # The system's thread, which greenlets share.
         self._native_thread: int | None = None
         self.is_accepting = False
@@ -82,7 +83,7 @@ class Serving:
         self._stop_is_wanted = self._is_stopping = False
         self.is_accepting = False
         self.thread = self._native_thread = None
-        self._in_flight.poke()
+        self.in_flight.poke()
 
     def begin_elsewhere(self, thread: int | None = None) -> None:
         """Note that a loop which is not ours serves, in `thread` (by default the calling one)."""
@@ -91,7 +92,7 @@ class Serving:
                 self.thread = threading.get_ident() if thread is None else thread
                 self._is_elsewhere = True
                 self.mark()
-        self._in_flight.poke()
+        self.in_flight.poke()
 
     def end_elsewhere(self) -> None:
         """Note the end of the loop that is not ours."""
@@ -119,7 +120,7 @@ class Serving:
 
     def wait_until_accepting(self, timeout: float | None) -> bool:
         """Block until connections are accepted, at most `timeout` seconds (None: for ever)."""
-        return self._in_flight.wait_until(lambda: self.is_accepting, timeout)
+        return self.in_flight.wait_until(lambda: self.is_accepting, timeout)
 
     def stop(self) -> None:
         """Ask for the end of `serve_forever`; if nobody is in it, of the next one.
@@ -148,8 +149,8 @@ class Serving:
         is_the_serving_one = (
             self.thread == threading.get_ident() or self._native_thread == threading.get_native_id()
         )
-        if not is_the_serving_one and not self._in_flight.is_here():
-            self._in_flight.wait_until(self._has_stopped, timeout)
+        if not is_the_serving_one and not self.in_flight.is_here():
+            self.in_flight.wait_until(self._has_stopped, timeout)
 
     def wait_until_listener_is_left(self, timeout: float | None) -> None:
         """Block until no thread waits at the listener, at most `timeout` seconds (None: for ever).
@@ -157,15 +158,15 @@ class Serving:
         Returns at once in the thread that serves.
         """
         if self.thread != threading.get_ident():
-            self._in_flight.wait_until(self._listener_is_left, timeout)
+            self.in_flight.wait_until(self._listener_is_left, timeout)
 
     def wait_until_returned(self, timeout: float | None) -> None:
         """Block until `serve_forever` has returned, at most `timeout` seconds (None: for ever).
 
         Returns at once in the thread that serves and in a handler.
         """
-        if self.thread != threading.get_ident() and not self._in_flight.is_here():
-            self._in_flight.wait_until(lambda: self.thread is None, timeout)
+        if self.thread != threading.get_ident() and not self.in_flight.is_here():
+            self.in_flight.wait_until(lambda: self.thread is None, timeout)
 
     def is_caller(self) -> bool:
         """Whether the calling thread is the application's own: it called the server to serve."""

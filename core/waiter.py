@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from signal import set_wakeup_fd
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,9 @@ Wait = Callable[[Sequence[int], float | None], Iterable[int]]
 Returns those that are. It may return early, with none.
 """
 
-_signal_fd = -1
+# The descriptor at which a waiter gets the signals, if one does. A list, since a forked child
+# changes it at less cost than a name of the module.
+_signal_fds: list[int] = []
 
 
 class Waiter:
@@ -107,7 +109,10 @@ class Waiter:
         """
         if not watched and not self._beside:
             return self.wait(timeout)
-        wanted = [(each.fileno(), each) for each in watched]
+        # No comprehensions: each makes a function, which after a fork copies pages.
+        wanted = []
+        for each in watched:
+            wanted.append((each.fileno(), each))
         if wanted != self._beside:
             for fd in {fd for fd, _ in self._beside} - {fd for fd, _ in wanted}:
                 self.unwatch(fd)
@@ -115,8 +120,11 @@ class Waiter:
                 if fd != -1:
                     self.watch(fd)
             self._beside = wanted
-        ticks = [each.tick() for _, each in wanted]
-        ready = self.wait(shortest(timeout, *ticks))
+        for _, each in wanted:
+            tick = each.tick()
+            if tick is not None and (timeout is None or tick < timeout):
+                timeout = tick
+        ready = self.wait(timeout)
         for fd, each in wanted:
             if fd in ready or each.tick() is not None:
                 each.check()
@@ -129,22 +137,23 @@ class Waiter:
 
     def close(self) -> None:
         """Give the file descriptors back. May be called twice."""
-        self._poll_set.close()
-        _close(self._receiver, self._sender)
-        self._give_back.detach()
+        # Few functions, since a forked child calls it, too. So `_give_back` is left in force.
+        if self._poll_set.excludes:
+            self._poll_set.close()
+        self._receiver.close()
+        self._sender.close()
 
     def __enter__(self) -> Waiter:
-        global _signal_fd
         if threading.current_thread() is threading.main_thread():
             # ValueError: this is the main thread of a subinterpreter, which gets no signals.
             with contextlib.suppress(ValueError):
                 fd = self._sender.fileno()
-                previous = signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+                previous = set_wakeup_fd(fd, warn_on_full_buffer=False)
                 if previous == -1:
                     self._gets_signals = True
-                    _signal_fd = fd
+                    _signal_fds.append(fd)
                 else:
-                    signal.set_wakeup_fd(previous)
+                    set_wakeup_fd(previous)
         return self
 
     def __exit__(
@@ -153,13 +162,12 @@ class Waiter:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        global _signal_fd
         if self._gets_signals:
             self._gets_signals = False
-            _signal_fd = -1
-            current = signal.set_wakeup_fd(-1)
+            _signal_fds.clear()
+            current = set_wakeup_fd(-1)
             if current != self._sender.fileno():  # the application's, which came later
-                signal.set_wakeup_fd(current)
+                set_wakeup_fd(current)
 
 
 def shortest(*timeouts: float | None) -> float | None:
@@ -174,10 +182,9 @@ def _close(*pair: socket.socket) -> None:
 
 def _leave_signals_to_the_parent() -> None:
     # A child's signals must not wake its parent's waiter, and its own waiter wants them.
-    global _signal_fd
-    if _signal_fd != -1:
-        _signal_fd = -1
-        signal.set_wakeup_fd(-1)
+    if _signal_fds:
+        _signal_fds.clear()
+        set_wakeup_fd(-1)
 
 
 if hasattr(os, "register_at_fork"):

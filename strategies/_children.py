@@ -21,6 +21,10 @@ _TICK = 0.1
 # How often the main thread is given a millisecond to take a signal, which it may not want at all.
 _TURNS = 20
 
+# How many exits are asked for at once: by default epoll takes room for a thousand, and so a part of
+# the heap where pages are copied after a fork.
+_AT_ONCE = 32
+
 OnExit = Callable[[int, int], None]
 
 # Those of every strategy in this process: one may fork while the one before it still drains.
@@ -99,16 +103,20 @@ class Children:
 
     def tick(self) -> float | None:
         """Seconds after which to call `check`; None: `fileno` tells."""
-        return _TICK if self._unwatched() else None
+        return None if len(self._pid_of) == len(self._on_exit) else _TICK
 
     def check(self) -> None:
         """Reap what has exited. Never blocks."""
         with self._lock:
-            if self._exits is not None:
-                for fd, _ in self._exits.poll(0):
+            while self._exits is not None:
+                exits = self._exits.poll(0, _AT_ONCE)
+                for fd, _ in exits:
                     self._reap(self._pid_of.get(fd), fd)
-            for pid in self._unwatched():
-                self._reap(pid, None)
+                if len(exits) < _AT_ONCE:
+                    break
+            if len(self._pid_of) != len(self._on_exit):
+                for pid in self._unwatched():
+                    self._reap(pid, None)
 
     def wait(self, timeout: float | None) -> bool:
         """Reap until no child is left, at most `timeout` seconds (None: for ever).
@@ -149,8 +157,6 @@ class Children:
 
     def _unwatched(self) -> list[int]:
         """Those whose exit no descriptor tells. Derived, so that no interruption makes it wrong."""
-        if len(self._pid_of) == len(self._on_exit):
-            return []
         return list(self._on_exit.keys() - self._pid_of.values())
 
     def _watch(self, pid: int) -> None:
