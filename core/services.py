@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import listener, ownership
 from .drain_report import ConnectionFate, DrainReport
@@ -129,8 +129,10 @@ class Services(Handling):
         """See `Server.become_child`."""
         state = self._serverstrategy
         state.become_child()
-        if state.listener.accepts(getattr(self, "socket", None)):
-            listener.close(self)
+        # Without `listener.close`: each function that a child calls copies pages.
+        listening: Any = getattr(self, "socket", None)
+        if state.listener.accepts(listening) and hasattr(listening, "close"):
+            listening.close()
 
     def become_worker(self, stop: StopSignal) -> None:
         """See `Server.become_worker`."""

@@ -68,6 +68,7 @@ class State:
         self.handling_method: object = None
         self.wraps_handling = False
         self._belonging = threading.RLock()
+        self._for_child: Serving | None = Serving(InFlight())
 
     @property
     def strategy(self) -> Strategy:
@@ -123,14 +124,17 @@ class State:
         """Become the state of a child, which handles one connection and accepts none.
 
         What only an acceptor needs stays as it was: each object that is made in a child, and each
-        function that runs there, copies pages of its parent's memory.
+        function that runs there, copies pages of its parent's memory. So what the child has of its
+        own was made beforehand, once for all: each gets a copy, which nobody has used.
         """
         self.is_child = True
         self.pid = os.getpid()
         before = self.serving
         before.acceptors.close_inherited()
-        self.in_flight = self.succession.current.in_flight = InFlight()
-        self.serving = Serving(self.in_flight, before.signal, before.poll_interval)
+        after, self._for_child = self._for_child or Serving(InFlight()), None
+        after.signal, after.poll_interval = before.signal, before.poll_interval
+        self.in_flight = self.succession.current.in_flight = after.in_flight
+        self.serving = after
 
     def _start_afresh(self, stop: StopSignal | None) -> None:
         self.pid = os.getpid()

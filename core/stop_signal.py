@@ -11,11 +11,11 @@ import weakref
 _STOP = b"s"
 _POLLRDHUP: int = getattr(select, "POLLRDHUP", 0)
 
-# Every signal that this process made. A forked child must not keep the owner's end of any of them:
+# The owner's end of every signal that this process made. A forked child must not keep any of them:
 # while somebody holds that end, nobody sees the end of file that tells of the owner's death.
 # A plain set of references: a `WeakSet` is in Python, and each function of it is two pages that a
 # child has to copy.
-_owned: set[weakref.ref[StopSignal]] = set()
+_owned: set[weakref.ref[socket.socket]] = set()
 
 
 class StopSignal:
@@ -38,7 +38,7 @@ class StopSignal:
         self._owner_end, self._child_end = socket.socketpair()
         self._owner_end.setblocking(False)
         self._child_end.setblocking(False)
-        _owned.add(weakref.ref(self, _owned.discard))
+        _owned.add(weakref.ref(self._owner_end, _owned.discard))
         if parent is not None:
             parent._children.add(self)
             if parent._stopped:
@@ -185,9 +185,9 @@ def _send(end: socket.socket, message: bytes) -> None:
 
 def _disown() -> None:
     for reference in tuple(_owned):
-        signal = reference()
-        if signal is not None and signal._owner_end.fileno() != -1:
-            os.close(signal._owner_end.detach())
+        end = reference()
+        if end is not None:
+            end.close()
 
 
 if hasattr(os, "register_at_fork"):

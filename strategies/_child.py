@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import select
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from gc import freeze
 from typing import NoReturn
 
 from ._plain_signal import plain_signal
@@ -31,7 +31,7 @@ def run_child(main: Callable[[], int], mask: Iterable[int]) -> NoReturn:
         plain_signal.pthread_sigmask(plain_signal.SIG_SETMASK, mask)
         # What the parent has made is not the child's to collect, and looking at it would copy the
         # pages that it is on.
-        gc.freeze()
+        freeze()
         status = main()
     except (SystemExit, KeyboardInterrupt):
         pass

@@ -50,10 +50,6 @@ class Deferral:
                     self._handlers[number] = handler
                     plain_signal.signal(number, self._note)
 
-    def forget(self) -> None:
-        """Forget the signals that have come: they were another process's."""
-        self._come.clear()
-
     def end(self) -> None:
         """Put the handlers back, and call those whose signals have come.
 
@@ -67,16 +63,14 @@ class Deferral:
                 number = next(iter(self._handlers))
                 if plain_signal.getsignal(number) == self._note:
                     plain_signal.signal(number, self._handlers[number])
-                self._call(self._handlers.pop(number), number)
+                handler = self._handlers.pop(number)
+                if number in self._come:
+                    handler(number, None)
         finally:
             if self._handlers:
                 self.end()
             elif self in _in_force:
                 _in_force.remove(self)
-
-    def _call(self, handler: Handler, number: int) -> None:
-        if number in self._come:
-            handler(number, None)
 
     def _note(self, number: int, _: FrameType | None) -> None:
         self._come.append(number)
@@ -85,7 +79,7 @@ class Deferral:
 def _put_back_in_child() -> None:
     # Whoever has forked: it may have been another thread, while the main thread did so too.
     for deferral in reversed(tuple(_in_force)):
-        deferral.forget()
+        deferral._come.clear()  # they were another process's
         deferral.end()
 
 

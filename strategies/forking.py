@@ -6,8 +6,9 @@ import logging
 import select
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serverstrategy.stop_signal import StopSignal
 from serverstrategy.strategy import Server, Strategy
@@ -15,9 +16,10 @@ from serverstrategy.strategy import Server, Strategy
 from ._arguments import at_least, why_no_fork
 from ._child import join_threads
 from ._children import Children
-from ._spare import Duty
-from ._spares import Spares
 from ._worker_view import as_view
+
+if TYPE_CHECKING:
+    from ._spares import Spares
 
 _logger = logging.getLogger("serverstrategy")
 
@@ -50,7 +52,7 @@ class Forking(Strategy):
         self.limit = limit
         self.spare = spare
         self._children = Children()
-        self._spares = Spares(spare, self._children) if spare else None
+        self._spares = _make_spares(spare, self._children) if spare else None
         self._is_serving = False
 
     @property
@@ -75,6 +77,8 @@ class Forking(Strategy):
             self._unwatch(server)
 
     def _serve_with(self, spares: Spares, server: Server, stop: StopSignal) -> None:
+        from ._spare import Duty
+
         spares.begin(
             Duty(
                 server,
@@ -106,7 +110,8 @@ class Forking(Strategy):
         end = partial(self._end, server, request, kept)
         try:
             if self._spares is None or not self._spares.give(request, client_address, begin, end):
-                main = partial(_handle_in_child, server, request, client_address)
+                become_child = server.become_child  # looked up here, where it copies nothing
+                main = partial(_handle_in_child, become_child, server, request, client_address)
                 self._children.fork(main, begin, end)
         except BaseException:
             if server.in_flight.is_begun(request):  # a signal handler has raised: the child has it
@@ -161,8 +166,17 @@ class Forking(Strategy):
             server.remove_watched(self._children)
 
 
-def _handle_in_child(server: Server, request: Any, client_address: Any) -> int:
-    server.become_child()
+def _make_spares(count: int, children: Children) -> Spares:
+    # Imported here, since a strategy without any would have it in the memory that each fork copies.
+    from ._spares import Spares
+
+    return Spares(count, children)
+
+
+def _handle_in_child(
+    become_child: Callable[[], None], server: Server, request: Any, client_address: Any
+) -> int:
+    become_child()
     return _complete(server, request, client_address)
 
 
@@ -170,7 +184,8 @@ def _complete(server: Server, request: Any, client_address: Any) -> int:
     # Entered here, for what is noted of it.
     connection = server.in_flight.add(request, client_address)
     server.complete_request(request, client_address)
-    if getattr(request, "fileno", lambda: -1)() != -1:
+    fileno = getattr(request, "fileno", None)
+    if fileno is not None and fileno() != -1:
         # It is still open: a thread has it, and all threads here were started by the handler.
         join_threads(threading.enumerate())
     return int(connection.has_failed)
