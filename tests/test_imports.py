@@ -312,6 +312,18 @@ def test_importing_the_package_loads_no_other_room() -> None:
     assert {each for each in loaded if room_of(each) not in (None, "core")} == set()
 
 
+def test_a_strategy_loads_no_other() -> None:
+    loaded = loaded_by("from serverstrategy.strategies import Forking")
+    others = {"_spares", "limit", "parsing", "prefork", "thread_pool", "threaded"}
+    assert loaded & {f"{PACKAGE}.strategies.{each}" for each in others} == set()
+
+
+def test_all_that_the_strategies_offer_can_be_asked_for() -> None:
+    assert set(strategies.__all__) <= set(dir(strategies))
+    assert all(hasattr(strategies, each) for each in strategies.__all__)
+    assert not hasattr(strategies, "Asyncio")
+
+
 def test_reading_and_writing_strategies_needs_nothing_heavy_but_the_reader() -> None:
     loaded = loaded_by("from serverstrategy.strategies import parse; repr(parse('Threaded(4)'))")
     assert loaded & HEAVY <= {"inspect", "ast"}
