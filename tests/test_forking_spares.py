@@ -272,7 +272,7 @@ def test_one_that_is_killed_costs_no_connection() -> None:
             child.kill()
             with probe.client() as client:  # which may be given to it before it is dead
                 assert client.ask("echo hi") == "hi"
-        assert "was ended by signal 9: replacing it" in probe.log()
+        assert wait_until(lambda: "was ended by signal 9: replacing it" in probe.log())
         assert wait_until(lambda: len(probe.children()) == 4)
         probe.stop()
 
