@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from . import listener, ownership
 from .drain_report import ConnectionFate, DrainReport
+from .drainable import Drainable
 from .generation import CUT_TIME, cut_and_report, remaining, report_abandoned
 from .handling import Handling
 from .in_flight import InFlight
 from .service_actions import ServiceActions
 from .stop_signal import StopSignal
 from .strategy import Strategy
-from .succession import Succession
 from .waiter import Wait, Waiter
 from .watched import Watched
 
@@ -140,7 +140,7 @@ class Services(Handling):
         self._serverstrategy.become_worker(stop)
         listener.share(self)
 
-    def drain_or_cut(self, strategy: Strategy | Succession, timeout: float | None) -> bool:
+    def drain_or_cut(self, strategy: Drainable, timeout: float | None) -> bool:
         """See `Server.drain_or_cut`."""
         try:
             self._serverstrategy.drain_record.begin()
@@ -159,7 +159,7 @@ class Services(Handling):
         """See `Server.cut_in_flight`."""
         cut_and_report(self.in_flight)
 
-    def __drain(self, strategy: Strategy | Succession, timeout: float | None) -> bool:
+    def __drain(self, strategy: Drainable, timeout: float | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
         state = self._serverstrategy
         # A handler cannot be made to wait for ever for a loop that waits for that handler. And a
@@ -169,9 +169,9 @@ class Services(Handling):
         if listener.accepts(getattr(self, "socket", None)):
             listener.close(self)
         state.drain_record.begin()  # again: the last ones were accepted meanwhile
-        return strategy.drain(self, remaining(deadline))  # type: ignore[arg-type]
+        return strategy.drain(self, remaining(deadline))
 
-    def __cut(self, strategy: Strategy | Succession) -> None:
+    def __cut(self, strategy: Drainable) -> None:
         self.cut_in_flight()
-        strategy.drain(self, CUT_TIME)  # type: ignore[arg-type]
+        strategy.drain(self, CUT_TIME)
         report_abandoned(self.in_flight)

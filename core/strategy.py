@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .drain_report import ConnectionFate, DrainReport
+    from .drainable import Drainable
     from .in_flight import InFlight
     from .stop_signal import StopSignal
     from .waiter import Wait, Waiter
@@ -128,7 +129,7 @@ class Server(Protocol):
     def cut_in_flight(self) -> None:
         """Cut what is in flight, and report whom: the grace period is over."""
 
-    def drain_or_cut(self, strategy: Strategy, timeout: float | None) -> bool:
+    def drain_or_cut(self, strategy: Drainable, timeout: float | None) -> bool:
         """Close the listener, drain `strategy` for `timeout` seconds, cut and report the rest.
 
         A listener on which the handlers answer is closed at the end.

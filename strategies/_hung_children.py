@@ -9,7 +9,8 @@ import signal
 import time
 
 from serverstrategy.connection import Connection
-from serverstrategy.strategy import Server
+from serverstrategy.strategy import Server, Strategy
+from serverstrategy.waiter import shortest
 
 from ._charge import STEP_TIME
 from ._hang import OFTEN, interval
@@ -23,16 +24,20 @@ class HungChildren:
 
     One after the other, the oldest first, since all write where they are into one file.
 
-    It can be handed to `Server.add_watched`.
+    It can be handed to `Server.add_watched`, and while the worker drains to `Server.drain_or_cut`.
 
     Args:
         server: the worker's.
+        inner: the strategy that has the children.
         timeout: how long a child may take, in seconds.
         stack: the file into which children write where they are when they are aborted.
     """
 
-    def __init__(self, server: Server, timeout: float, stack: StackFile | None) -> None:
+    def __init__(
+        self, server: Server, inner: Strategy, timeout: float, stack: StackFile | None
+    ) -> None:
         self._server = server
+        self._inner = inner
         self._timeout = timeout
         self._stack = stack
         self._pid = 0  # of the one that was aborted
@@ -65,6 +70,17 @@ class HungChildren:
             if connection.age > self._timeout:
                 self._abort(pid, connection)
                 break
+
+    def drain(self, server: Server, timeout: float | None) -> bool:
+        """Drain the strategy, and look for children that hang meanwhile."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            tick = self.tick()
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            ended = self._inner.drain(server, shortest(tick, left))
+            self.check()
+            if ended or tick is None or left == 0.0:
+                return ended
 
     def _abort(self, pid: int, connection: Connection) -> None:
         _logger.error(

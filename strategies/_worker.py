@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 
+from serverstrategy.drainable import Drainable
 from serverstrategy.ownership import nest
 from serverstrategy.strategy import Server, Strategy
 
@@ -41,6 +42,7 @@ def work(server: Server, plan: Plan, charge: Charge, ring: Ring) -> int:
         The exit status: 0, or `NO_THREAD` if it has not accepted anything.
     """
     inner, stop = plan.inner, charge.stop_signal
+    drainable: Drainable = inner
     charge.worker.pid = os.getpid()
     if charge.stack is not None:
         charge.stack.write_when_aborted()
@@ -54,7 +56,8 @@ def work(server: Server, plan: Plan, charge: Charge, ring: Ring) -> int:
             if not start_sentinel(server, stop, plan.cut_inside):
                 return NO_THREAD
         elif plan.hang_timeout is not None:
-            server.add_watched(HungChildren(server, plan.hang_timeout, charge.stack))
+            drainable = hung = HungChildren(server, inner, plan.hang_timeout, charge.stack)
+            server.add_watched(hung)
         if plan.on_worker_start is not None:
             with ends_with_owner(stop) if inner.multiprocess else nullcontext():
                 plan.on_worker_start(charge.worker)
@@ -65,7 +68,7 @@ def work(server: Server, plan: Plan, charge: Charge, ring: Ring) -> int:
             grace_period = None
             if inner.multiprocess and not start_sentinel(server, stop, plan.cut_inside):
                 grace_period = server.grace_period  # nobody hears when the owner's is over
-            server.drain_or_cut(inner, grace_period)
+            server.drain_or_cut(drainable, grace_period)
             tally.settle()
     except BaseException:
         charge.slot.text = traceback.format_exc()

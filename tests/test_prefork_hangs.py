@@ -172,7 +172,7 @@ def test_a_successor_hangs_in_its_hook(inner: str) -> None:
         probe.stop()
 
 
-@pytest.mark.parametrize("inner", [each for each in INNERS if "Forking" not in each])
+@pytest.mark.parametrize("inner", INNERS)
 @pytest.mark.parametrize("way", [signal.SIGHUP, signal.SIGTERM])
 def test_a_worker_that_drains_may_hang_no_longer(inner: str, way: int) -> None:
     """One that was replaced, and one whose server is closed: the grace period does not end it."""
