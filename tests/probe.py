@@ -594,7 +594,9 @@ def build(text: str, options: dict[str, Any]) -> Any:
     server.failures = []
     for name in options["hooks"]:
         if name == "no_freeze":
-            gc.freeze = lambda: None
+            from serverstrategy.strategies import _child
+
+            _child.freeze = lambda: None
         elif name == "no_thread":
             threading.Thread.start = no_thread  # type: ignore[method-assign, assignment]
         elif name == "no_fork":

@@ -67,7 +67,7 @@ ROUND_TRIPS = [
     "Prefork(2, Synchronous(), max_restarts=None, restart_window=5.0)",
     "Prefork(Adaptive(2, 10), ThreadPool(2))",
     "Prefork(Adaptive(1, 10), Synchronous())",
-    "Prefork(Adaptive(2, 10, 0, 3, 0.5), Synchronous())",
+    "Prefork(Adaptive(2, 10, 2, 3, 0.5), Synchronous())",
     "Prefork(Adaptive(2, 2, max_spare=8), Prefork(Fixed(2), Synchronous()))",
     "Limit(10, Threaded())",
     "Limit(10, Limit(20, Forking()))",
