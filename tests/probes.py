@@ -180,6 +180,8 @@ class Probe:
             connect(self.address, 1.0).close()
         except ConnectionRefusedError:
             return True
+        except ConnectionResetError:  # it was closed at this moment
+            return False
         return False
 
     def tell(self, command: str) -> None:

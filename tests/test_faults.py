@@ -359,6 +359,7 @@ def test_a_killed_worker_is_replaced(strategy: str) -> None:
     with probing(strategy) as probe:
         assert wait_until(lambda: len(probe.children()) == 2)
         before = probe.children()
+        assert probe.ask("echo hi") == "hi"  # else a death is a failure to start
         before[0].kill()
         assert wait_until(lambda: len(set(probe.children()) - set(before)) == 1)
         assert wait_until(lambda: before[0] not in probe.children())
