@@ -107,6 +107,7 @@ class Handling(Hooks):
         """See `Server.accept_one`."""
         self._serverstrategy_accept()
 
+    @for_any_thread
     def _handle_request_noblock(self) -> None:
         """Accept one connection if there is one, and hand it on.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -99,11 +100,13 @@ def _is_allowed(server: Any, part: InFlight) -> bool:
     generation = state.succession.current
     return (
         generation.in_flight is part
+        and state.pid == os.getpid()  # a handler has forked, and its child has come back from it
         and not state.admission.locked()  # somebody accepts already
         and not (state.succession.retired.generations or generation.watched)
         and not state.shortage.has_failed
         and state.listener.may_be_tried(server)
         and getattr(server.verify_request, "__func__", None) in _FOR_ANY_THREAD
         and getattr(server.process_request, "__func__", None) in _FOR_ANY_THREAD
+        and getattr(server._handle_request_noblock, "__func__", None) in _FOR_ANY_THREAD
         and not is_overridden(server)
     )

@@ -123,7 +123,14 @@ def test_a_server_that_was_adopted_does_so_as_well() -> None:
 
 @pytest.mark.parametrize("where", ["class", "instance"])
 @pytest.mark.parametrize(
-    "name", ["get_request", "verify_request", "process_request", "service_actions"]
+    "name",
+    [
+        "_handle_request_noblock",
+        "get_request",
+        "verify_request",
+        "process_request",
+        "service_actions",
+    ],
 )
 def test_hooks_of_a_subclass_run_in_the_thread_of_the_acceptor(name: str, where: str) -> None:
     called_by: list[int] = []
