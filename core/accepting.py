@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Protocol
 
 from .in_flight import InFlight
@@ -12,6 +11,7 @@ from .shortage import Shortage
 from .strategy import Server
 
 if TYPE_CHECKING:
+    from .relay import Relay
     from .succession import Succession
 
 
@@ -19,7 +19,7 @@ class AcceptingState(Protocol):
     """What an acceptor asks of the state of its server."""
 
     accepted: int
-    admission: threading.Lock
+    relay: Relay
     left: int
     nudge: Nudge | None
     succession: Succession

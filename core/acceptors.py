@@ -38,11 +38,13 @@ class Acceptors:
             yield acceptor
         finally:
             self._acceptors.pop(acceptor, None)
-            with server._serverstrategy.admission:
-                pass  # a thread that accepts in its place has done so; the next ones ask first
-            self._in_flight.pass_on()
-            self._in_flight.poke()
-            acceptor.close()
+            try:
+                # Who accepts in its place finishes that, and the next ones ask first.
+                self._in_flight.wait_until(server._serverstrategy.relay.is_over, None)
+            finally:
+                self._in_flight.pass_on()
+                self._in_flight.poke()
+                acceptor.close()
 
     @contextmanager
     def caller(self, server: AcceptingServer) -> Iterator[Acceptor]:

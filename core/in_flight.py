@@ -217,8 +217,9 @@ class InFlight:
 
     def poke(self) -> None:
         """Have every `wait_until` ask its condition again."""
-        with self._lock:
-            self._changed.notify_all()
+        if self._whole._waiting:
+            with self._lock:
+                self._changed.notify_all()
 
     def wait_for_none(self, timeout: float | None) -> bool:
         """Block until no connection is left, at most `timeout` seconds (None: for ever).

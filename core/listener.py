@@ -103,14 +103,19 @@ def fileno(server: Any) -> int:
         return -1
 
 
+def is_plain(listener: Any) -> bool:
+    """Whether it is a `socket.socket` itself, and that is the standard library's."""
+    is_standard = socket.socket is _Socket and _Socket.accept is _accept and _is_plain
+    return is_standard and type(listener) is _Socket
+
+
 def accept(listener: Any) -> tuple[Any, Any]:
     """What `listener.accept()` returns or raises, at two thirds of the cost for a plain socket.
 
     `socket.socket.accept` turns the family and the type into members of enums, for a constructor
     that turns them into numbers again.
     """
-    is_plain = type(listener) is socket.socket is _Socket and _Socket.accept is _accept
-    if not (is_plain and _is_plain):
+    if not is_plain(listener):
         return listener.accept()  # type: ignore[no-any-return]
     fd, address = listener._accept()
     request = _Socket(_family(listener), _type(listener), _protocol(listener), fd)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import standard
+from .listener import is_plain
 from .service_actions import is_overridden
 
 if TYPE_CHECKING:
     from .in_flight import InFlight
     from .state import State
+
+_logger = logging.getLogger("serverstrategy")
 
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 
@@ -75,7 +79,7 @@ class Relay:
         """Accept one connection in the place of one of `part` that has ended, if it may be.
 
         Returns:
-            Whether one was.
+            Whether one was, and has been handed on.
         """
         state: State = server._serverstrategy
         if not state.succession.current.strategy.threads_accept:
@@ -86,13 +90,22 @@ class Relay:
         if self._until_attempt > 0 or me in self._threads or not _is_allowed(server, part):
             return False
         self._threads.add(me)
+        accepted = False
         try:
-            accepted: bool = server._serverstrategy_accept(Place(state, part))
+            accepted = server._serverstrategy_accept(Place(state, part))
+        except Exception:
+            # The acceptor is woken instead: in its thread it can be raised.
+            _logger.exception("accepting has failed in the thread that has ended a connection")
         finally:
             self._threads.discard(me)
+            state.in_flight.poke()
         if not accepted:
             self._until_attempt = _ATTEMPT_AFTER
         return accepted
+
+    def is_over(self) -> bool:
+        """Whether no other thread is about to accept, or to hand on what it has accepted."""
+        return not self._threads - {threading.get_ident()}
 
 
 def _is_allowed(server: Any, part: InFlight) -> bool:
@@ -104,6 +117,8 @@ def _is_allowed(server: Any, part: InFlight) -> bool:
         and not state.admission.locked()  # somebody accepts already
         and not (state.succession.retired.generations or generation.watched)
         and not state.shortage.has_failed
+        # A listener of another kind may do a handshake, for which the stop would have to wait.
+        and is_plain(getattr(server, "socket", None))
         and state.listener.may_be_tried(server)
         and getattr(server.verify_request, "__func__", None) in _FOR_ANY_THREAD
         and getattr(server.process_request, "__func__", None) in _FOR_ANY_THREAD

@@ -126,7 +126,7 @@ class Crew:
         """
         me = threading.get_ident()
         in_flight = job[0].in_flight
-        if me not in self._current or self._current[me] in in_flight:
+        if me not in self._current or me in self._next_own or self._current[me] in in_flight:
             return False
         if self._limit is not None and len(in_flight) > self._limit:
             return False
@@ -149,19 +149,22 @@ class Crew:
     def _run(self, first: list[_Job]) -> None:
         job: _Job | None = first.pop()  # since the thread keeps its arguments
         me = threading.get_ident()
-        while job is not None:
-            server, request, client_address = job
-            self._current[me] = request
-            server.complete_request(request, client_address)
-            # An idle thread keeps nothing alive.
-            del self._current[me], job, server, request, client_address
-            job = self._next_own.pop(me, None) or self._next()
-        with self._changed:
-            if self._is_ending:
-                self._jobs.put(None)
-            self._threads.discard(threading.current_thread())
-            self._leaving.append(threading.current_thread())
-            self._changed.notify_all()
+        try:
+            while job is not None:
+                server, request, client_address = job
+                self._current[me] = request
+                server.complete_request(request, client_address)
+                # An idle thread keeps nothing alive.
+                del self._current[me], job, server, request, client_address
+                job = self._next_own.pop(me, None) or self._next()
+        finally:
+            self._current.pop(me, None)
+            with self._changed:
+                if self._is_ending:
+                    self._jobs.put(None)
+                self._threads.discard(threading.current_thread())
+                self._leaving.append(threading.current_thread())
+                self._changed.notify_all()
 
     def _next(self) -> _Job | None:
         self._free.append(None)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -240,6 +243,130 @@ def test_serve_forever_returns_after_the_last_accept(monkeypatch: pytest.MonkeyP
             acceptor.join(PATIENCE)
             shutdown.join(PATIENCE)
             assert clients[1].recv(100) == b"1\n"
+
+
+class FailsOnce(Limit):
+    """Cannot say once, in the thread of a handler, whether there is room."""
+
+    has_failed = False
+
+    def ready(self, server: Any) -> bool:
+        if (
+            threading.get_ident() in [thread for _, thread in server.handled]
+            and not self.has_failed
+        ):
+            self.has_failed = True
+            raise ValueError("once")
+        return super().ready(server)
+
+
+def test_a_ready_that_fails_there_costs_neither_the_thread_nor_the_wake_up() -> None:
+    strategy = FailsOnce(1, ThreadPool(1))
+    with Server(strategy) as server, serving(server), backlog(server, b"1\n", b"2\n") as clients:
+        server.gate.set()
+        assert [client.recv(100) for client in clients] == [b"hold\n", b"1\n", b"2\n"]
+        assert strategy.has_failed
+        assert len({thread for _, thread in server.handled}) == 1
+
+
+class Slow(Limit):
+    """Takes its time to hand a connection on, if it is not the acceptor that does so."""
+
+    def __init__(self, inner: Strategy) -> None:
+        super().__init__(1, inner)
+        self.is_called, self.goes_on = threading.Event(), threading.Event()
+
+    def process_request(self, server: Any, request: Any, client_address: Any) -> None:
+        if server.handled:
+            self.is_called.set()
+            assert self.goes_on.wait(PATIENCE)
+        super().process_request(server, request, client_address)
+
+
+def test_serve_forever_returns_after_the_last_was_handed_on() -> None:
+    """Else the threads would be ended first, and one started that nobody ends."""
+    pool = ThreadPool(1)
+    strategy = Slow(pool)
+    with Server(strategy) as server:
+        acceptor = threading.Thread(target=server.serve_forever)
+        acceptor.start()
+        with backlog(server, b"1\n") as clients:
+            server.gate.set()
+            assert strategy.is_called.wait(PATIENCE)
+            shutdown = threading.Thread(target=server.shutdown)
+            shutdown.start()
+            acceptor.join(0.2)
+            assert acceptor.is_alive()
+            strategy.goes_on.set()
+            acceptor.join(PATIENCE)
+            shutdown.join(PATIENCE)
+            assert clients[1].recv(100) == b"1\n"
+    assert pool.thread_count == 0
+
+
+class Listener(socket.socket):
+    """One that may do more than accept, as that of TLS does a handshake."""
+
+
+def test_a_listener_of_another_kind_is_left_to_the_acceptor() -> None:
+    with Server(ThreadPool(1)) as server:
+        plain = server.socket
+        server.socket = Listener(fileno=plain.detach())
+        with serving(server) as acceptor, backlog(server, b"1\n", b"2\n") as clients:
+            server.gate.set()
+            assert [client.recv(100) for client in clients] == [b"hold\n", b"1\n", b"2\n"]
+        assert set(server.accepted_by) == {acceptor.ident}
+
+
+FORKING_HANDLER = """
+import os, signal, socket, sys, threading
+
+from serverstrategy import StreamRequestHandler, TCPServer
+from serverstrategy.strategies import ThreadPool
+
+class Forks(StreamRequestHandler):
+    def handle(self):
+        if self.rfile.readline() == b"fork\\n":
+            go_on.wait()
+            children.append(os.fork())
+            if not children[0]:
+                sys.exit()  # an error of its connection: so the child goes on as the thread
+            answered.wait(5)
+        self.wfile.write(b"%d" % os.getpid())
+
+children, go_on, answered = [], threading.Event(), threading.Event()
+with TCPServer(("127.0.0.1", 0), Forks, strategy=ThreadPool(1)) as server:
+    server.block_on_close = False
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.wait_until_serving(5)
+    first = socket.create_connection(server.server_address, 10)
+    first.sendall(b"fork\\n")
+    while not server.in_flight.parked:
+        pass
+    second = socket.create_connection(server.server_address, 10)
+    second.sendall(b"x\\n")
+    go_on.set()
+    second.settimeout(1)
+    answer = b""
+    try:
+        answer = second.recv(100)
+    except TimeoutError:
+        answered.set()
+        second.settimeout(10)
+        answer = second.recv(100)
+    finally:
+        os.kill(children[0], signal.SIGKILL)
+        os.waitpid(children[0], 0)
+    print("the parent" if answer == b"%d" % os.getpid() else answer, flush=True)
+    os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_child_that_a_handler_has_forked_accepts_nothing() -> None:
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING_HANDLER]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=50)
+    assert done.stdout == "the parent\n"
 
 
 class HandlesAtOnce(Strategy):
