@@ -38,7 +38,7 @@ def status(server: Any) -> dict[str, Any]:
     generations = [succession.current, *succession.retired.generations]
     current, *retired = [
         # No view is kept that was made here: the server may be closed.
-        each.strategy.status(each.view or ServerView(server, each))  # type: ignore[arg-type]
+        each.strategy.status(each.view or ServerView(server, each))
         for each in generations
     ]
     return {
