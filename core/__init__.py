@@ -7,6 +7,7 @@ waited for at the end. The strategies in the box are in `serverstrategy.strategi
 
 from typing import TYPE_CHECKING
 
+from .late_names import late_names as _late_names
 from .standard import MODULE as _STANDARD  # now: programs put ours in the place of its classes
 
 if TYPE_CHECKING:
@@ -46,16 +47,7 @@ else:
         "with_strategy": ".adoption",
     }
 
-    def __getattr__(name: str) -> object:
-        if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        value = globals()[name] = getattr(import_module(_MODULES[name], __name__), name)
-        return value
-
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = _late_names(globals(), _MODULES)
 
 
 __all__ = [

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from serverstrategy.late_names import late_names as _late_names
+
 if TYPE_CHECKING:
     from ._restarts import CrashLoopError, WorkerStartError
     from .fallback import Fallback
@@ -35,16 +37,7 @@ else:
         "parse": ".parsing",
     }
 
-    def __getattr__(name: str) -> object:
-        if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        value = globals()[name] = getattr(import_module(_MODULES[name], __name__), name)
-        return value
-
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = _late_names(globals(), _MODULES)
 
 
 __all__ = [

@@ -10,6 +10,7 @@ from functools import partial
 
 from serverstrategy.drainable import Drainable
 from serverstrategy.ownership import nest
+from serverstrategy.stop_signal import StopSignal
 from serverstrategy.strategy import Server, Strategy
 
 from ._charge import Charge
@@ -65,15 +66,19 @@ def work(server: Server, plan: Plan, charge: Charge, ring: Ring) -> int:
             inner.serve(server, stop)
         finally:
             tally.retire()
-            grace_period = None
-            if inner.multiprocess and not start_sentinel(server, stop, plan.cut_inside):
-                grace_period = server.grace_period  # nobody hears when the owner's is over
-            server.drain_or_cut(drainable, grace_period)
+            _drain(server, plan, stop, drainable)
             tally.settle()
     except BaseException:
         charge.slot.text = traceback.format_exc()
         raise
     return 0
+
+
+def _drain(server: Server, plan: Plan, stop: StopSignal, drainable: Drainable) -> None:
+    grace_period = None
+    if plan.inner.multiprocess and not start_sentinel(server, stop, plan.cut_inside):
+        grace_period = server.grace_period  # nobody hears when the owner's is over
+    server.drain_or_cut(drainable, grace_period)
 
 
 def _new_tally(server: Server, plan: Plan, charge: Charge, ring: Ring) -> Tally:
