@@ -36,10 +36,10 @@ def status(server: Any) -> dict[str, Any]:
     succession = state.succession
     # In this order, so that one which is replaced meanwhile is seen twice, not missed.
     generations = [succession.current, *succession.retired.generations]
+    # No view is kept that was made here: the server may be closed.
+    views: list[Any] = [each.view or ServerView(server, each) for each in generations]
     current, *retired = [
-        # No view is kept that was made here: the server may be closed.
-        each.strategy.status(each.view or ServerView(server, each))
-        for each in generations
+        each.strategy.status(view) for each, view in zip(generations, views, strict=True)
     ]
     return {
         "address": plain_address(getattr(server, "server_address", None)),
