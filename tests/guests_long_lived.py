@@ -140,12 +140,12 @@ class Redis(Guest):
         import redis
 
         def connect() -> Any:
-            return redis.Redis(
-                host=visit.host,
-                port=visit.port,
-                single_connection_client=True,
-                socket_timeout=PATIENCE,
+            # One connection, pipelines included. A client with `single_connection_client` opens
+            # a second one for a pipeline, which waits for ever where there is room for one.
+            pool = redis.ConnectionPool(
+                host=visit.host, port=visit.port, max_connections=1, socket_timeout=PATIENCE
             )
+            return redis.Redis.from_pool(pool)
 
         def client(number: int) -> None:
             key = f"key{number}"
