@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass
 from typing import ClassVar
@@ -76,11 +77,16 @@ WORKLOADS = {
 }
 
 
-def crunch(loops: int) -> int:
-    """Burn CPU for a fixed amount of work, whatever else the machine does meanwhile."""
-    total = 0
-    for number in range(loops):
-        total = (total * 31 + number) & 0xFFFFFFFF
+def crunch(loops: int) -> float:
+    """Burn CPU for a fixed amount of work, whatever else the machine does meanwhile.
+
+    In floats, of which CPython keeps free ones. An integer that is not small is given by its
+    allocator, and where the one that each loop makes is the last of a pool, a loop takes up to 1.8
+    times as long: which strategy that hits is chance, and its workers inherit it from their parent.
+    """
+    total = 0.0
+    for _ in itertools.repeat(None, loops):
+        total = total * 0.75 + 1.5
     return total
 
 

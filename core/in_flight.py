@@ -101,9 +101,11 @@ class InFlight:
         whole = self._whole
         part = whole._newest
         connection = Connection(request, client_address, part, thread)
-        whole._connections[id(request)] = part._connections[id(request)] = connection
-        for observer in whole._observers:
-            observer.began(connection)
+        key = id(request)
+        whole._connections[key] = part._connections[key] = connection
+        if whole._observers:
+            for observer in whole._observers:
+                observer.began(connection)
         return connection
 
     def take(self, request: Any, client_address: Any) -> Connection:
@@ -160,13 +162,15 @@ class InFlight:
             The part that the connection was in; None if it is unknown.
         """
         whole = self._whole
-        connection = whole._connections.pop(id(request), None)
+        key = id(request)
+        connection = whole._connections.pop(key, None)
         if connection is None:
             return None
         part = connection.part
-        part._connections.pop(id(request), None)
-        for observer in whole._observers:
-            observer.ended(connection)
+        part._connections.pop(key, None)
+        if whole._observers:
+            for observer in whole._observers:
+                observer.ended(connection)
         if whole._waiting:
             self.poke()
         return part

@@ -119,7 +119,7 @@ def accept(listener: Any) -> tuple[Any, Any]:
         return listener.accept()  # type: ignore[no-any-return]
     fd, address = listener._accept()
     request = _Socket(_family(listener), _type(listener), _protocol(listener), fd)
-    if socket.getdefaulttimeout() is None and listener.gettimeout():
+    if listener.gettimeout() and socket.getdefaulttimeout() is None:
         request.setblocking(True)  # as it is there, for systems that hand O_NONBLOCK down
     return request, address
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
@@ -91,15 +92,16 @@ def _answer_hello(connection: Any) -> None:
     connection.sendall(ANSWER)
 
 
-def burn(loops: int) -> int:
+def burn(loops: int) -> float:
     """Compute in Python: a fixed amount of work, whatever else the machine does meanwhile.
 
     Until a time on the clock would not do: two that share a processor would both end in time. The
-    loop is that of the workload crunch of the comparison, which says how many loops 2 ms are.
+    loop is that of the workload crunch of the comparison, which says how many loops 2 ms are, and
+    why it counts in floats.
     """
-    total = 0
-    for number in range(loops):
-        total = (total * 31 + number) & 0xFFFFFFFF
+    total = 0.0
+    for _ in itertools.repeat(None, loops):
+        total = total * 0.75 + 1.5
     return total
 
 
