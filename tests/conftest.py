@@ -22,6 +22,9 @@ from serverstrategy.testing import Outcome
 # would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Who runs the tests side by side, or in a shell that exports it, gives a width to what is piped.
+os.environ.pop("COLUMNS", None)
+
 
 def _descriptors() -> set[str]:
     """The open descriptors with what they are, without the one that lists them."""

@@ -225,7 +225,9 @@ class Probe:
 
         def is_idle() -> bool:
             last[:] = [*last[1:], self.switches()]
-            return len(set(last)) == 1
+            pids = [self.pid, *(child.pid for child in self.children())]
+            # On a busy machine one may have woken up, and wait for a processor.
+            return len(set(last)) == 1 and not any(is_awake(pid) for pid in pids)
 
         assert wait_until(is_idle)
 
@@ -283,12 +285,24 @@ def switches(pid: int) -> int:
     return 0
 
 
+def is_awake(pid: int) -> bool:
+    """Whether a thread of a process runs, or waits for a processor to run on."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return any(_status(task, "State") == "R" for task in Path(f"/proc/{pid}/task").iterdir())
+    return False
+
+
 def _switches(task: Path) -> int:
+    return int(_status(task, "voluntary_ctxt_switches") or 0)
+
+
+def _status(task: Path, name: str) -> str | None:
+    """What proc(5) says of a thread under this name; None if it has ended meanwhile."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for line in (task / "status").read_text().splitlines():
-            if line.startswith("voluntary_ctxt_switches"):
-                return int(line.split()[1])
-    return 0
+            if line.startswith(f"{name}:"):
+                return line.split()[1]
+    return None
 
 
 def is_gone(process: psutil.Process) -> bool:
