@@ -76,7 +76,8 @@ class Acceptor:
                 if self._listener in ready:
                     until = time.monotonic() + _WITHOUT_WAIT
                     left = state.left
-                    server._handle_request_noblock()
+                    if not (state.relay.leader.leads and self._leaves_it_to_one()):
+                        server._handle_request_noblock()
                     if self._nudge is not None and state.left != left:
                         self._nudge.send()
                     if not has_actions:
@@ -130,7 +131,11 @@ class Acceptor:
         server, state = self._server, self._server._serverstrategy
         if self._until_attempt > 0 or not self._may_block:
             return
+        turn = state.relay.begin_turn(state)
+        has_backlog = state.relay.leader.leads
         while not stop.is_known() and time.monotonic() < until:
+            if has_backlog and self._leaves_it_to_one():
+                continue
             # Asked each time: a handler may have changed it.
             if not state.listener.may_be_tried(server) and not is_readable(server):
                 return
@@ -142,6 +147,15 @@ class Acceptor:
                     return
                 if not self._has_room_soon():
                     return
+            has_backlog = True
+        state.relay.end_turn(state, turn)
+
+    def _leaves_it_to_one(self) -> bool:
+        """Let one thread accept for a moment, if that may be; whether it has."""
+        # An event loop has to run meanwhile.
+        return self._may_block and self._server._serverstrategy.relay.leave_to_one(
+            self._server, self._room
+        )
 
     def _wait_until(self, condition: Callable[[set[int]], bool], timeout: float | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout

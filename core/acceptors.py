@@ -76,7 +76,10 @@ class Acceptors:
 
     def go_on(self) -> bool:
         """Whether a thread is in `accept_until_stopped`, and has not heard the stop yet."""
-        return any(each.goes_on() for each in tuple(self._acceptors))
+        for each in tuple(self._acceptors):  # noqa: SIM110 - a generator costs as much again
+            if each.goes_on():
+                return True
+        return False
 
     def are_busy(self) -> bool:
         """Whether there are threads in `accept_until_stopped`, each of them in a handler."""

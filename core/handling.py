@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from . import fate
 from .connection import Connection, without_resources
 from .hook_wait import HookWait
+from .in_flight import InFlight
 from .overriding import calls_super
-from .relay import Place, for_any_thread
+from .relay import for_any_thread
 from .state import MakeStrategy, StateAttribute
 from .strategy import Strategy
 
@@ -126,12 +127,12 @@ class Handling(Hooks):
             if acceptor.wait_for_room(_PATIENCE):
                 self._serverstrategy_accept()
 
-    def _serverstrategy_accept(self, place: Place | None = None) -> bool:
+    def _serverstrategy_accept(self, part: InFlight | None = None) -> bool:
         """Accept one connection, if there is one and there is room, and hand it on.
 
         Args:
-            place: that of the connection which the calling thread has ended; None: it is an
-                acceptor.
+            part: of which the calling thread has ended a connection, in whose place it accepts;
+                None: it is an acceptor.
 
         Returns:
             Whether one was accepted.
@@ -145,8 +146,8 @@ class Handling(Hooks):
         try:
             # Where several threads accept, the question for room, the accept and the entry in
             # `in_flight` are one step: no two of them can take the last room.
-            with place or state.admission:
-                if place is not None and not place.may_be_taken():
+            with state.admission:
+                if part is not None and not state.relay.goes_on(state, part):
                     return False
                 if not succession.ready(self):
                     state.left += 1

@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from . import standard
+from .leader import Leader
 from .listener import is_plain
 from .service_actions import is_overridden
 
 if TYPE_CHECKING:
+    from .accepting import AcceptingState
     from .in_flight import InFlight
+    from .semaphore import BinarySemaphore
     from .state import State
 
 _logger = logging.getLogger("serverstrategy")
@@ -33,33 +37,12 @@ def for_any_thread(hook: _Hook) -> _Hook:
     return hook
 
 
-class Place:
-    """The place of a connection that the calling thread has ended.
+class Turn(NamedTuple):
+    """How far it was when an acceptor began to accept without waits."""
 
-    As a context manager it holds the admission, if nobody else does at this moment.
-    """
-
-    def __init__(self, state: State, part: InFlight) -> None:
-        self._state = state
-        self._part = part
-        self._lock = state.admission
-        self._is_held = False
-
-    def may_be_taken(self) -> bool:
-        """Whether it holds the admission, and there is an acceptor for which to accept."""
-        return (
-            self._is_held
-            and self._state.serving.acceptors.go_on()
-            and self._state.succession.current.in_flight is self._part
-        )
-
-    def __enter__(self) -> Place:
-        self._is_held = self._lock.acquire(blocking=False)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._is_held:
-            self._lock.release()
+    began: float
+    ended: int
+    attempts: int
 
 
 class Relay:
@@ -69,9 +52,14 @@ class Relay:
     work to the acceptor, and from there to one that is free. It is done only if the strategy says
     that its threads may, and if no subclass has a hook on the way, since that would run in one
     thread or in another, depending on the load.
+
+    Attributes:
+        leader: decides whether only one of the threads does so, while the acceptor waits though
+            there is room.
     """
 
     def __init__(self) -> None:
+        self.leader = Leader()
         self._until_attempt = 0
         self._threads: set[int] = set()
 
@@ -79,7 +67,7 @@ class Relay:
         """Accept one connection in the place of one of `part` that has ended, if it may be.
 
         Returns:
-            Whether one was, and has been handed on.
+            Whether one was, and has been handed on; or another thread does it.
         """
         state: State = server._serverstrategy
         if not state.succession.current.strategy.threads_accept:
@@ -89,10 +77,12 @@ class Relay:
         # A strategy that handles it at once, in this thread, ends here again.
         if self._until_attempt > 0 or me in self._threads or not _is_allowed(server, part):
             return False
+        if self.leader.excuses(me):
+            return True
         self._threads.add(me)
         accepted = False
         try:
-            accepted = server._serverstrategy_accept(Place(state, part))
+            accepted = server._serverstrategy_accept(part)
         except Exception:
             # The acceptor is woken instead: in its thread it can be raised.
             _logger.exception("accepting has failed in the thread that has ended a connection")
@@ -102,6 +92,51 @@ class Relay:
         if not accepted:
             self._until_attempt = _ATTEMPT_AFTER
         return accepted
+
+    def leave_to_one(self, server: Any, room: BinarySemaphore) -> bool:
+        """Wait for a moment while one thread accepts and handles alone, if that may be worth it.
+
+        For the thread of an acceptor.
+
+        Args:
+            server: from whose listener.
+            room: what wakes the acceptor where no thread accepts.
+
+        Returns:
+            Whether one was accepted meanwhile.
+        """
+        state: State = server._serverstrategy
+        generation = state.succession.current
+        part = generation.in_flight
+        span = self.leader.span() if part and generation.strategy.threads_accept else 0.0
+        if not span or not _is_allowed(server, part):
+            return False
+        began, before = time.monotonic(), state.accepted
+        try:
+            self.leader.begin()
+            state.in_flight.park(room)
+            # Whose last connection has ended before that, wakes nobody.
+            if part and not room.wait(span):
+                self.leader.judge(state.accepted - before, time.monotonic() - began)
+        finally:
+            self.leader.end()
+            state.in_flight.unpark(room)
+        return state.accepted != before
+
+    def begin_turn(self, state: AcceptingState) -> Turn:
+        """Where the connections stand before an acceptor accepts without waits."""
+        ended = state.accepted - len(state.in_flight)
+        return Turn(time.monotonic(), ended, self.leader.attempts)
+
+    def end_turn(self, state: AcceptingState, turn: Turn) -> None:
+        """Measure how many connections have ended since, if nobody has led meanwhile."""
+        if self.leader.attempts == turn.attempts:
+            ended = state.accepted - len(state.in_flight)
+            self.leader.note_all(ended - turn.ended, time.monotonic() - turn.began)
+
+    def goes_on(self, state: State, part: InFlight) -> bool:
+        """Whether there is still an acceptor, of the strategy that `part` belongs to."""
+        return state.serving.acceptors.go_on() and state.succession.current.in_flight is part
 
     def is_over(self) -> bool:
         """Whether no other thread is about to accept, or to hand on what it has accepted."""

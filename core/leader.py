@@ -1,0 +1,103 @@
+"""Whether one thread alone gets as much done as all of them."""
+
+from __future__ import annotations
+
+import time
+
+# How long an acceptor leaves it to the leader before it looks how far that got, in seconds: at
+# first, since others wait so long if it gets nowhere; and at most.
+_FIRST_SPAN = 0.001
+_LONGEST_SPAN = 0.004
+
+# After how long a leader is judged by how much it got done, in seconds.
+_TRIAL = 0.01
+
+# How long no leader is tried after one that was slower, in seconds. Four times as long each time.
+_SHORTEST_PAUSE = 0.02
+_LONGEST_PAUSE = 2.0
+
+# After so many seconds of a leader, all have a turn, to be measured again.
+_TERM = 1.0
+
+
+class Leader:
+    """The thread that alone accepts and handles, while the others of a pool sleep.
+
+    Where handlers compute, threads take the interpreter from each other, and eight get less done
+    than one. Where they wait, or let go of the interpreter's lock, eight get more done. A handler
+    does not tell which it is. So while there is a backlog both are measured, and what is faster
+    goes on.
+
+    Attributes:
+        leads: whether one has got on, and is to go on.
+        attempts: how often it was left to one.
+    """
+
+    def __init__(self) -> None:
+        self.leads = False
+        self.attempts = 0
+        self._thread: dict[str, int] | None = None  # None while nobody is to lead
+        self._rate_of_all = 0.0  # connections a second
+        self._accepted, self._seconds = 0, 0.0  # in this trial
+        self._span = _FIRST_SPAN
+        self._pause = _SHORTEST_PAUSE
+        self._next_attempt = 0.0
+        self._end_of_term: float | None = None
+
+    def note_all(self, ended: int, seconds: float) -> None:
+        """Note how many connections all threads together have ended, while there was a backlog."""
+        if ended > 0 and seconds > 0:
+            self._rate_of_all = ended / seconds
+
+    def span(self) -> float:
+        """How long to leave it to one thread now, in seconds; 0: not at all."""
+        is_due = self._rate_of_all and time.monotonic() >= self._next_attempt
+        return self._span if self.leads or is_due else 0.0
+
+    def begin(self) -> None:
+        """Have the thread lead that ends a connection next."""
+        self.attempts += 1
+        self._thread = {}
+
+    def end(self) -> None:
+        """Have nobody lead until the next `begin`."""
+        self._thread = None
+
+    def excuses(self, thread: int) -> bool:
+        """Whether the one that has ended a connection, with this identifier, leaves it to another.
+
+        If nobody leads yet, though somebody is to, this one leads.
+        """
+        leading = self._thread
+        # In one step, which no other thread can come into.
+        return leading is not None and leading.setdefault("leader", thread) != thread
+
+    def judge(self, accepted: int, seconds: float) -> None:
+        """Decide whether a leader goes on that has accepted so many in so many seconds."""
+        self._accepted += accepted
+        self._seconds += seconds
+        is_over = self._seconds >= _TRIAL
+        if not accepted or (is_over and self._accepted < self._rate_of_all * self._seconds):
+            self._depose(self._pause)
+            self._pause = min(4 * self._pause, _LONGEST_PAUSE)
+            return
+        self.leads = True
+        if is_over:
+            self._confirm()
+
+    def _confirm(self) -> None:
+        self._accepted, self._seconds = 0, 0.0
+        self._span = min(2 * self._span, _LONGEST_SPAN)
+        self._pause = _SHORTEST_PAUSE
+        now = time.monotonic()
+        if self._end_of_term is None:
+            self._end_of_term = now + _TERM
+        elif now > self._end_of_term:
+            self._depose(0.0)
+
+    def _depose(self, pause: float) -> None:
+        self.leads = False
+        self._accepted, self._seconds = 0, 0.0
+        self._span = _FIRST_SPAN
+        self._end_of_term = None
+        self._next_attempt = time.monotonic() + pause

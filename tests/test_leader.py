@@ -1,0 +1,191 @@
+"""One thread accepts and handles alone, where several would not get more done."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Any
+
+import pytest
+
+import serverstrategy.leader
+from probes import PATIENCE, wait_until
+from serverstrategy import StreamRequestHandler
+from serverstrategy.leader import Leader
+from serverstrategy.strategies import Threaded, ThreadPool
+from succeeding import serving
+from test_relay import Server, connect, is_full
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(serverstrategy.leader, "time", clock)
+    return clock
+
+
+def measured() -> Leader:
+    """One that has seen all threads together end 1,000 connections a second."""
+    leader = Leader()
+    leader.note_all(10, 0.01)
+    return leader
+
+
+def led(server: Server, span: float) -> Leader:
+    """That of a server, which leads, and is left alone for so long."""
+    leader = server._serverstrategy.relay.leader
+    leader.leads, leader._span = True, span
+    return leader
+
+
+def test_nobody_leads_before_all_were_measured() -> None:
+    leader = Leader()
+    assert leader.span() == 0.0
+    leader.note_all(0, 0.01)  # none has ended: they wait for something
+    assert leader.span() == 0.0
+    leader.note_all(1, 0.01)
+    assert leader.span() > 0.0
+
+
+def test_one_that_is_as_fast_goes_on() -> None:
+    leader = measured()
+    for _ in range(100):
+        leader.judge(4, 0.004)
+        assert leader.leads
+    assert leader.span() > measured().span()
+
+
+def test_one_that_is_slower_ends_after_a_trial() -> None:
+    leader = measured()
+    for _ in range(4):
+        assert leader.span() > 0.0
+        leader.judge(2, 0.0025)
+    assert not leader.leads
+    assert leader.span() == 0.0
+
+
+def test_one_that_gets_nowhere_ends_at_once() -> None:
+    leader = measured()
+    leader.judge(100, 0.001)
+    assert leader.leads
+    leader.judge(0, 0.001)
+    assert not leader.leads
+    assert leader.span() == 0.0
+
+
+def test_it_is_tried_again_ever_more_seldom(clock: Clock) -> None:
+    leader = measured()
+    pauses = []
+    for _ in range(6):
+        assert leader.span() > 0.0
+        leader.judge(0, 0.001)
+        began = clock.now
+        while leader.span() == 0.0:
+            clock.now += 0.01
+        pauses.append(clock.now - began)
+    assert pauses == pytest.approx([0.02, 0.08, 0.32, 1.28, 2.0, 2.0], abs=0.011)
+    leader.judge(100, 0.01)
+    leader.judge(0, 0.001)
+    clock.now += 0.021
+    assert leader.span() > 0.0
+
+
+def test_all_are_measured_again_after_a_term(clock: Clock) -> None:
+    leader = measured()
+    began = clock.now
+    leader.judge(100, 0.01)
+    while leader.leads:
+        clock.now += 0.01
+        leader.judge(100, 0.01)
+    assert clock.now - began == pytest.approx(1.0, abs=0.02)
+    assert leader.span() > 0.0
+
+
+def test_the_first_that_ends_a_connection_leads() -> None:
+    leader = Leader()
+    assert not leader.excuses(1)
+    leader.begin()
+    assert [leader.excuses(thread) for thread in (2, 1, 2, 3)] == [False, True, False, True]
+    leader.begin()
+    assert [leader.excuses(thread) for thread in (3, 2)] == [False, True]
+    leader.end()
+    assert not leader.excuses(2)
+
+
+@pytest.mark.parametrize("strategy", [ThreadPool(4), Threaded()], ids=repr)
+def test_the_others_sleep_meanwhile(strategy: Any) -> None:
+    lines = [b"hold\n", b"1\n", b"2\n", b"3\n"]
+    with Server(strategy) as server, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connect(server, line)) for line in lines]
+        led(server, PATIENCE)
+        with serving(server) as acceptor:
+            assert is_full(server)
+            server.gate.set()
+            assert [client.recv(100) for client in clients] == lines
+            own = server.handled[0][1]
+            assert server.accepted_by == [acceptor.ident, own, own, own]
+            assert {thread for _, thread in server.handled} == {own}
+
+
+def test_of_two_that_end_a_connection_one_goes_on() -> None:
+    with Server(ThreadPool(4)) as server, serving(server), contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connect(server, b"hold\n")) for _ in range(2)]
+        assert wait_until(lambda: len(server.handled) == 2)
+        led(server, PATIENCE)
+        clients += [stack.enter_context(connect(server, b"%d\n" % each)) for each in range(9)]
+        assert is_full(server)
+        server.gate.set()
+        assert all(client.recv(100) for client in clients)
+        assert len(set(server.accepted_by[2:])) == 1
+        assert server.accepted_by[2] in {thread for _, thread in server.handled[:2]}
+
+
+def test_a_leader_that_waits_keeps_nobody_waiting() -> None:
+    with Server(ThreadPool(4)) as server, serving(server), contextlib.ExitStack() as stack:
+        holding = stack.enter_context(connect(server, b"hold\n"))
+        assert wait_until(lambda: server.handled)
+        leader = led(server, 0.001)
+        quick = stack.enter_context(connect(server, b"quick\n"))
+        assert quick.recv(100) == b"quick\n"
+        assert not leader.leads
+        server.gate.set()
+        assert holding.recv(100) == b"hold\n"
+
+
+def test_nobody_leads_where_a_hook_is_on_the_way() -> None:
+    with Server(ThreadPool(4)) as server, serving(server), contextlib.ExitStack() as stack:
+        server.verify_request = lambda *_: True  # type: ignore[method-assign]
+        holding = stack.enter_context(connect(server, b"hold\n"))
+        assert wait_until(lambda: server.handled)
+        leader = led(server, PATIENCE)
+        quick = stack.enter_context(connect(server, b"quick\n"))
+        assert quick.recv(100) == b"quick\n"
+        assert leader.attempts == 0
+        server.gate.set()
+        assert holding.recv(100) == b"hold\n"
+
+
+class Computing(StreamRequestHandler):
+    def handle(self) -> None:
+        for _ in range(10_000):
+            pass
+        self.wfile.write(self.rfile.readline())
+
+
+def test_it_is_tried_while_there_is_a_backlog() -> None:
+    with Server(ThreadPool(4)) as server, contextlib.ExitStack() as stack:
+        server.RequestHandlerClass = Computing
+        clients = [stack.enter_context(connect(server, b"1\n")) for _ in range(400)]
+        threads = threading.active_count()
+        with serving(server):
+            assert all(client.recv(100) == b"1\n" for client in clients)
+        assert server._serverstrategy.relay.leader.attempts > 0
+    assert threading.active_count() == threads
