@@ -16,7 +16,7 @@ _TRIAL = 0.01
 _SHORTEST_PAUSE = 0.02
 _LONGEST_PAUSE = 2.0
 
-# After so many seconds of a leader, all have a turn, to be measured again.
+# After so many seconds of leading, all are given connections for a pause, to be measured again.
 _TERM = 1.0
 
 
@@ -42,7 +42,7 @@ class Leader:
         self._span = _FIRST_SPAN
         self._pause = _SHORTEST_PAUSE
         self._next_attempt = 0.0
-        self._end_of_term: float | None = None
+        self._led = 0.0  # seconds, in this term
 
     def note_all(self, ended: int, seconds: float) -> None:
         """Note how many connections all threads together have ended, while there was a backlog."""
@@ -76,28 +76,32 @@ class Leader:
         """Decide whether a leader goes on that has accepted so many in so many seconds."""
         self._accepted += accepted
         self._seconds += seconds
+        self._led += seconds
         is_over = self._seconds >= _TRIAL
         if not accepted or (is_over and self._accepted < self._rate_of_all * self._seconds):
             self._depose(self._pause)
             self._pause = min(4 * self._pause, _LONGEST_PAUSE)
-            return
-        self.leads = True
-        if is_over:
-            self._confirm()
+        elif self._led >= _TERM:
+            self._depose(_SHORTEST_PAUSE)
+        else:
+            self.leads = True
+            if is_over:
+                self._confirm()
+
+    def rest(self, seconds: float) -> None:
+        """Note that there is no backlog any more, after so many seconds."""
+        self.leads = False
+        self._led += seconds
+        self._accepted, self._seconds = 0, 0.0
 
     def _confirm(self) -> None:
         self._accepted, self._seconds = 0, 0.0
         self._span = min(2 * self._span, _LONGEST_SPAN)
         self._pause = _SHORTEST_PAUSE
-        now = time.monotonic()
-        if self._end_of_term is None:
-            self._end_of_term = now + _TERM
-        elif now > self._end_of_term:
-            self._depose(0.0)
 
     def _depose(self, pause: float) -> None:
         self.leads = False
+        self._led = 0.0
         self._accepted, self._seconds = 0, 0.0
         self._span = _FIRST_SPAN
-        self._end_of_term = None
         self._next_attempt = time.monotonic() + pause

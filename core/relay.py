@@ -70,15 +70,16 @@ class Relay:
             Whether one was, and has been handed on; or another thread does it.
         """
         state: State = server._serverstrategy
-        if not state.succession.current.strategy.threads_accept:
+        generation = state.succession.current
+        if generation.in_flight is not part or not generation.strategy.threads_accept:
             return False
-        self._until_attempt -= 1
         me = threading.get_ident()
+        if self.leader.excuses(me):
+            return True
+        self._until_attempt -= 1
         # A strategy that handles it at once, in this thread, ends here again.
         if self._until_attempt > 0 or me in self._threads or not _is_allowed(server, part):
             return False
-        if self.leader.excuses(me):
-            return True
         self._threads.add(me)
         accepted = False
         try:
@@ -115,9 +116,13 @@ class Relay:
         try:
             self.leader.begin()
             state.in_flight.park(room)
-            # Whose last connection has ended before that, wakes nobody.
-            if part and not room.wait(span):
-                self.leader.judge(state.accepted - before, time.monotonic() - began)
+            # The end of the last connection wakes nobody if it came before.
+            is_woken = not part or room.wait(span)
+            seconds = time.monotonic() - began
+            if is_woken:
+                self.leader.rest(seconds)
+            else:
+                self.leader.judge(state.accepted - before, seconds)
         finally:
             self.leader.end()
             state.in_flight.unpark(room)

@@ -176,8 +176,9 @@ class Strategy:
         multithread: whether handlers may run in several threads of one process.
         multiprocess: whether handlers may run in several processes, that is, whether it forks.
         threads_accept: whether the thread that has ended a connection may accept the next one, in
-            the place of an acceptor that waits for room. Then `complete_request` calls `ready` and
-            `process_request`, in several threads at a time, after the connection has ended.
+            the place of an acceptor that waits for room, or that leaves it to one thread because
+            several get no more done. Then `complete_request` calls `ready` and `process_request`,
+            in several threads at a time, after the connection has ended.
         datagrams: whether it can handle datagrams. A datagram server refuses one that cannot.
         unsupported: why this platform cannot run it, as text; None if it can. Constructors do not
             mind; a server refuses a strategy that has a reason.

@@ -98,14 +98,30 @@ def test_it_is_tried_again_ever_more_seldom(clock: Clock) -> None:
     assert leader.span() > 0.0
 
 
-def test_all_are_measured_again_after_a_term(clock: Clock) -> None:
+@pytest.mark.parametrize("rests", [False, True])
+def test_all_are_measured_again_after_a_term(clock: Clock, rests: bool) -> None:
     leader = measured()
-    began = clock.now
+    led = 0.01
     leader.judge(100, 0.01)
-    while leader.leads:
-        clock.now += 0.01
+    while leader.leads and led < 2.0:
+        clock.now += 60.0
+        if rests:
+            leader.rest(0.01)
+        assert leader.span() > 0.0
         leader.judge(100, 0.01)
-    assert clock.now - began == pytest.approx(1.0, abs=0.02)
+        led += 0.02 if rests else 0.01
+    assert led == pytest.approx(1.0, abs=0.021)
+    assert leader.span() == 0.0
+    clock.now += 0.021
+    assert leader.span() > 0.0
+
+
+def test_nobody_leads_on_where_there_is_no_backlog() -> None:
+    leader = measured()
+    leader.judge(100, 0.001)
+    assert leader.leads
+    leader.rest(0.001)
+    assert not leader.leads
     assert leader.span() > 0.0
 
 
@@ -158,6 +174,18 @@ def test_a_leader_that_waits_keeps_nobody_waiting() -> None:
         assert not leader.leads
         server.gate.set()
         assert holding.recv(100) == b"hold\n"
+
+
+def test_a_leader_that_finds_no_backlog_leads_no_more() -> None:
+    with Server(ThreadPool(4)) as server, serving(server), contextlib.ExitStack() as stack:
+        holding = stack.enter_context(connect(server, b"hold\n"))
+        assert wait_until(lambda: server.handled)
+        leader = led(server, PATIENCE)
+        waiting = stack.enter_context(connect(server, b"1\n"))
+        assert is_full(server)
+        server.gate.set()
+        assert [client.recv(100) for client in (holding, waiting)] == [b"hold\n", b"1\n"]
+        assert wait_until(lambda: not leader.leads)
 
 
 def test_nobody_leads_where_a_hook_is_on_the_way() -> None:
