@@ -54,6 +54,10 @@ class Leader:
         is_due = self._rate_of_all and time.monotonic() >= self._next_attempt
         return self._span if self.leads or is_due else 0.0
 
+    def put_off(self) -> None:
+        """Have nobody lead for a while, since it is not allowed: that costs too much to ask."""
+        self._depose(_SHORTEST_PAUSE)
+
     def begin(self) -> None:
         """Have the thread lead that ends a connection next."""
         self.attempts += 1

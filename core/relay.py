@@ -110,7 +110,10 @@ class Relay:
         generation = state.succession.current
         part = generation.in_flight
         span = self.leader.span() if part and generation.strategy.threads_accept else 0.0
-        if not span or not _is_allowed(server, part):
+        if not span:
+            return False
+        if not _is_allowed(server, part):
+            self.leader.put_off()
             return False
         began, before = time.monotonic(), state.accepted
         try:

@@ -197,6 +197,7 @@ def test_nobody_leads_where_a_hook_is_on_the_way() -> None:
         quick = stack.enter_context(connect(server, b"quick\n"))
         assert quick.recv(100) == b"quick\n"
         assert leader.attempts == 0
+        assert not leader.leads
         server.gate.set()
         assert holding.recv(100) == b"hold\n"
 
