@@ -151,7 +151,7 @@ class Acceptor:
         state.relay.end_turn(state, turn)
 
     def _leaves_it_to_one(self) -> bool:
-        """Let one thread accept for a moment, if that may be; whether it has."""
+        """Let one thread accept for a moment, if that may be; whether it is to go on."""
         # An event loop has to run meanwhile.
         return self._may_block and self._server._serverstrategy.relay.leave_to_one(
             self._server, self._room

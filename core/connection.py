@@ -34,6 +34,7 @@ class Connection:
 
     # A dictionary of its own would be a fourth of what it costs to make and to drop one.
     __slots__ = (
+        "__weakref__",
         "child",
         "client_address",
         "has_failed",

@@ -185,7 +185,7 @@ class InFlight:
         return any(connection.thread == me for connection in self)
 
     def park(self, waiter: Wakeable) -> None:
-        """Wake `waiter`, once, when the next connection ends.
+        """Wake `waiter`, once, when the next connection ends whose room no thread takes by itself.
 
         The caller asks again whether there is room after this call and before it waits: an end in
         between would be missed otherwise.

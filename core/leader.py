@@ -16,12 +16,16 @@ _TRIAL = 0.01
 _SHORTEST_PAUSE = 0.02
 _LONGEST_PAUSE = 2.0
 
-# After so many seconds of leading, all are given connections for a pause, to be measured again.
+# After so many seconds of leading, all are given connections, to be measured again; and so old a
+# measure does not count.
 _TERM = 1.0
+_MEMORY = 60.0
 
 
 class Leader:
-    """The thread that alone accepts and handles, while the others of a pool sleep.
+    """Decides whether one thread alone accepts and handles, while the others of a pool sleep.
+
+    Each time it is another one: that which ends a connection first.
 
     Where handlers compute, threads take the interpreter from each other, and eight get less done
     than one. Where they wait, or let go of the interpreter's lock, eight get more done. A handler
@@ -36,8 +40,10 @@ class Leader:
     def __init__(self) -> None:
         self.leads = False
         self.attempts = 0
-        self._thread: dict[str, int] | None = None  # None while nobody is to lead
-        self._rate_of_all = 0.0  # connections a second
+        self._thread: dict[str, int] = {}
+        self._until = 0.0  # when nobody is to lead any more
+        self._rate_of_all = 0.0  # connections a second; 0: not known
+        self._measured = 0.0
         self._accepted, self._seconds = 0, 0.0  # in this trial
         self._span = _FIRST_SPAN
         self._pause = _SHORTEST_PAUSE
@@ -48,33 +54,39 @@ class Leader:
         """Note how many connections all threads together have ended, while there was a backlog."""
         if ended > 0 and seconds > 0:
             self._rate_of_all = ended / seconds
+            self._measured = time.monotonic()
 
     def span(self) -> float:
         """How long to leave it to one thread now, in seconds; 0: not at all."""
-        is_due = self._rate_of_all and time.monotonic() >= self._next_attempt
-        return self._span if self.leads or is_due else 0.0
+        now = time.monotonic()
+        if now < self._until:  # another acceptor leaves it to one
+            return 0.0
+        is_known = self._rate_of_all and now - self._measured < _MEMORY
+        return self._span if self.leads or (is_known and now >= self._next_attempt) else 0.0
 
     def put_off(self) -> None:
         """Have nobody lead for a while, since it is not allowed: that costs too much to ask."""
         self._depose(_SHORTEST_PAUSE)
 
-    def begin(self) -> None:
-        """Have the thread lead that ends a connection next."""
+    def begin(self, span: float) -> None:
+        """Have the thread lead that ends a connection next, for at most `span` seconds."""
         self.attempts += 1
         self._thread = {}
+        self._until = time.monotonic() + span
 
     def end(self) -> None:
         """Have nobody lead until the next `begin`."""
-        self._thread = None
+        self._until = 0.0
 
     def excuses(self, thread: int) -> bool:
         """Whether the one that has ended a connection, with this identifier, leaves it to another.
 
         If nobody leads yet, though somebody is to, this one leads.
         """
-        leading = self._thread
         # In one step, which no other thread can come into.
-        return leading is not None and leading.setdefault("leader", thread) != thread
+        is_another = self._thread.setdefault("leader", thread) != thread
+        # The time is asked for the case that Ctrl-C came before `end`.
+        return is_another and time.monotonic() < self._until
 
     def judge(self, accepted: int, seconds: float) -> None:
         """Decide whether a leader goes on that has accepted so many in so many seconds."""
@@ -82,18 +94,21 @@ class Leader:
         self._seconds += seconds
         self._led += seconds
         is_over = self._seconds >= _TRIAL
-        if not accepted or (is_over and self._accepted < self._rate_of_all * self._seconds):
+        # Before that, one that is much slower ends as well.
+        share = 1.0 if is_over else 0.5 if self._seconds >= _TRIAL / 4 else 0.0
+        if not accepted or self._accepted < share * self._rate_of_all * self._seconds:
             self._depose(self._pause)
             self._pause = min(4 * self._pause, _LONGEST_PAUSE)
         elif self._led >= _TERM:
-            self._depose(_SHORTEST_PAUSE)
+            self._depose(0.0)
+            self._rate_of_all = 0.0
         else:
             self.leads = True
             if is_over:
                 self._confirm()
 
     def rest(self, seconds: float) -> None:
-        """Note that there is no backlog any more, after so many seconds."""
+        """Note that, after so many seconds, no thread accepts: most often there is no backlog."""
         self.leads = False
         self._led += seconds
         self._accepted, self._seconds = 0, 0.0

@@ -104,7 +104,7 @@ class Relay:
             room: what wakes the acceptor where no thread accepts.
 
         Returns:
-            Whether one was accepted meanwhile.
+            Whether one was accepted meanwhile, and there may be more.
         """
         state: State = server._serverstrategy
         generation = state.succession.current
@@ -115,9 +115,10 @@ class Relay:
         if not _is_allowed(server, part):
             self.leader.put_off()
             return False
+        room.wait(0.0)  # for a wake-up that came too late for the wait before
         began, before = time.monotonic(), state.accepted
         try:
-            self.leader.begin()
+            self.leader.begin(span)
             state.in_flight.park(room)
             # The end of the last connection wakes nobody if it came before.
             is_woken = not part or room.wait(span)
@@ -127,9 +128,9 @@ class Relay:
             else:
                 self.leader.judge(state.accepted - before, seconds)
         finally:
-            self.leader.end()
             state.in_flight.unpark(room)
-        return state.accepted != before
+            self.leader.end()
+        return not is_woken and state.accepted != before
 
     def begin_turn(self, state: AcceptingState) -> Turn:
         """Where the connections stand before an acceptor accepts without waits."""

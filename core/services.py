@@ -109,6 +109,10 @@ class Services(Handling):
         state.succession.mark(state.serving)
         state.in_flight.tell_accepting()
 
+    def is_led(self) -> bool:
+        """See `Server.is_led`."""
+        return self._serverstrategy.relay.leader.leads
+
     def add_watched(self, watched: Watched) -> None:
         """See `Server.add_watched`."""
         self._serverstrategy.succession.current.add_watched(watched)

@@ -65,6 +65,13 @@ class Server(Protocol):
         `accept_until_stopped` says it by itself.
         """
 
+    def is_led(self) -> bool:
+        """Whether one thread accepts and handles alone, because all get no more done.
+
+        Others wait in the backlog then, though `ready` says that there is room.
+        """
+        raise NotImplementedError
+
     def complete_request(self, request: Any, client_address: Any) -> None:
         """Run the handler, report its error, close the connection.
 

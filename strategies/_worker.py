@@ -6,7 +6,6 @@ import os
 import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial
 
 from serverstrategy.drainable import Drainable
 from serverstrategy.ownership import nest
@@ -92,6 +91,9 @@ def _new_tally(server: Server, plan: Plan, charge: Charge, ring: Ring) -> Tally:
             number += part.thread_count
         return number
 
+    def has_room() -> bool:
+        return inner.ready(server) and not server.is_led()
+
     def on_begin() -> None:
         if slot.is_to_ring:
             slot.is_to_ring = 0
@@ -105,7 +107,7 @@ def _new_tally(server: Server, plan: Plan, charge: Charge, ring: Ring) -> Tally:
     return Tally(
         slot,
         server.in_flight,
-        None if _is_always_ready(inner) else partial(inner.ready, server),
+        None if _is_always_ready(inner) and not inner.threads_accept else has_room,
         inner.multithread or inner.multiprocess,
         count_threads if with_threads else None,
         ring,

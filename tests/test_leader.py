@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -72,6 +75,14 @@ def test_one_that_is_slower_ends_after_a_trial() -> None:
     assert leader.span() == 0.0
 
 
+def test_one_that_is_much_slower_ends_before() -> None:
+    leader = measured()
+    leader.judge(1, 0.001)
+    assert leader.leads
+    leader.judge(1, 0.004)
+    assert not leader.leads
+
+
 def test_one_that_gets_nowhere_ends_at_once() -> None:
     leader = measured()
     leader.judge(100, 0.001)
@@ -104,16 +115,43 @@ def test_all_are_measured_again_after_a_term(clock: Clock, rests: bool) -> None:
     led = 0.01
     leader.judge(100, 0.01)
     while leader.leads and led < 2.0:
-        clock.now += 60.0
+        clock.now += 1.0
         if rests:
             leader.rest(0.01)
         assert leader.span() > 0.0
         leader.judge(100, 0.01)
         led += 0.02 if rests else 0.01
     assert led == pytest.approx(1.0, abs=0.021)
+    clock.now += 3.0
     assert leader.span() == 0.0
-    clock.now += 0.021
+    leader.note_all(10, 0.01)
     assert leader.span() > 0.0
+
+
+def test_an_old_measure_does_not_count(clock: Clock) -> None:
+    leader = measured()
+    clock.now += 59.0
+    assert leader.span() > 0.0
+    clock.now += 2.0
+    assert leader.span() == 0.0
+
+
+def test_one_acceptor_at_a_time_leaves_it_to_one(clock: Clock) -> None:
+    leader = measured()
+    leader.begin(0.004)
+    assert leader.span() == 0.0
+    leader.end()
+    assert leader.span() > 0.0
+
+
+def test_nobody_is_excused_for_longer_than_a_span(clock: Clock) -> None:
+    """Ctrl-C may come before `end`."""
+    leader = measured()
+    leader.begin(0.004)
+    assert not leader.excuses(1)
+    assert leader.excuses(2)
+    clock.now += 0.005
+    assert not leader.excuses(2)
 
 
 def test_nobody_leads_on_where_there_is_no_backlog() -> None:
@@ -128,9 +166,10 @@ def test_nobody_leads_on_where_there_is_no_backlog() -> None:
 def test_the_first_that_ends_a_connection_leads() -> None:
     leader = Leader()
     assert not leader.excuses(1)
-    leader.begin()
+    assert not leader.excuses(2)
+    leader.begin(PATIENCE)
     assert [leader.excuses(thread) for thread in (2, 1, 2, 3)] == [False, True, False, True]
-    leader.begin()
+    leader.begin(PATIENCE)
     assert [leader.excuses(thread) for thread in (3, 2)] == [False, True]
     leader.end()
     assert not leader.excuses(2)
@@ -218,3 +257,65 @@ def test_it_is_tried_while_there_is_a_backlog() -> None:
             assert all(client.recv(100) == b"1\n" for client in clients)
         assert server._serverstrategy.relay.leader.attempts > 0
     assert threading.active_count() == threads
+
+
+ADAPTIVE = """
+import sys
+from serverstrategy import StreamRequestHandler, TCPServer
+from serverstrategy.strategies import Adaptive, Prefork, ThreadPool
+import threading
+
+class Computing(StreamRequestHandler):
+    def handle(self):
+        for _ in range(20_000):
+            pass
+        self.wfile.write(self.rfile.readline())
+
+strategy = Prefork(Adaptive(1, 3, 1, 2, settle=0.1), ThreadPool(8))
+with TCPServer(("127.0.0.1", 0), Computing, strategy=strategy) as server:
+    print(server.server_address[1], flush=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    for _ in sys.stdin:
+        print(len(server.status()["strategy"]["workers"]), flush=True)
+    server.shutdown()
+    thread.join()
+"""
+
+
+def test_workers_that_are_led_have_no_room_and_so_more_are_forked() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", ADAPTIVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        address = ("127.0.0.1", int(process.stdout.readline()))
+        enough = threading.Event()
+        answers: list[bytes] = []
+
+        def work() -> None:
+            while not enough.is_set():
+                with socket.create_connection(address, PATIENCE) as client:
+                    client.sendall(b"1\n")
+                    answers.append(client.recv(100))
+
+        threads = [threading.Thread(target=work) for _ in range(24)]
+        for thread in threads:
+            thread.start()
+        try:
+            # Ten times what it takes; one that is led and taken for a spare worker keeps it from it.
+            assert wait_until(lambda: number(process) == 3, 4.0)
+        finally:
+            enough.set()
+            for thread in threads:
+                thread.join()
+            process.stdin.close()
+        assert process.wait(PATIENCE) == 0
+        assert set(answers) == {b"1\n"}
+
+
+def number(process: Any) -> int:
+    """How many workers there are."""
+    process.stdin.write("?\n")
+    process.stdin.flush()
+    return int(process.stdout.readline())
