@@ -145,8 +145,8 @@ class Acceptor:
                 if state.succession.ready(server):
                     self._until_attempt = _ATTEMPT_AFTER
                     return
-                if not self._has_room_soon():
-                    return
+                if not self._leaves_it_to_one() and not self._has_room_soon():
+                    break  # all threads were busy all the time
             has_backlog = True
         state.relay.end_turn(state, turn)
 
