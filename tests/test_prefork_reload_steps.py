@@ -114,12 +114,13 @@ def test_a_part_of_a_nest_alone() -> None:
         outer = accepting(probe, 2)
         assert wait_until(lambda: len(probe.children()) == 6)
         below = set(probe.children()) - outer
+        parents = {each: each.ppid() for each in below}  # while they are all there
         with loading(probe.address, rate=300.0) as load:
             load.wait_for(50)
             with probe.client() as client:
                 middle = int((client.ask("who") or "").split()[1])
                 assert client.ask("reload_inner") == "reloaded"
-            mine = {each for each in below if each.ppid() == middle}
+            mine = {each for each in below if parents[each] == middle}
             assert len(mine) == 2
             assert wait_until(lambda: all(map(is_gone, mine)))
             assert wait_until(lambda: len(probe.children()) == 6)
