@@ -131,6 +131,7 @@ class Acceptor:
         server, state = self._server, self._server._serverstrategy
         if self._until_attempt > 0 or not self._may_block:
             return
+        threads_accept = state.succession.current.strategy.threads_accept
         turn = state.relay.begin_turn(state)
         has_backlog = state.relay.leader.leads
         while not stop.is_known() and time.monotonic() < until:
@@ -147,7 +148,7 @@ class Acceptor:
                     return
                 if not self._leaves_it_to_one() and not self._has_room_soon():
                     break  # all threads were busy all the time
-            has_backlog = True
+            has_backlog = threads_accept  # for others it does not matter
         state.relay.end_turn(state, turn)
 
     def _leaves_it_to_one(self) -> bool:

@@ -32,17 +32,12 @@ def end(server: Any, request: Any) -> None:
     """Call `shutdown_request`, which a subclass may have got wrong."""
     try:
         server.shutdown_request(request)
-    except BaseException as error:  # noqa: BLE001 - end_badly decides
-        end_badly(server, error, request)
-
-
-def end_badly(server: Any, error: BaseException, request: Any) -> None:
-    """Close a connection in spite of what `shutdown_request` raised."""
-    try:
-        server.close_request(request)
-    except Exception:
-        _logger.exception("close_request failed")
-    log(server, error, "shutdown_request failed")
+    except BaseException as error:  # noqa: BLE001 - log decides
+        try:
+            server.close_request(request)
+        except Exception:
+            _logger.exception("close_request failed")
+        log(server, error, "shutdown_request failed")
 
 
 def end_unless_begun(server: Any, request: Any) -> None:

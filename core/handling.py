@@ -70,10 +70,7 @@ class Handling(Hooks):
                 raise
             fate.report(self, request, client_address)
         finally:
-            try:
-                self.shutdown_request(request)
-            except BaseException as error:  # noqa: BLE001 - end_badly decides
-                fate.end_badly(self, error, request)
+            fate.end(self, request)
 
     def complete_request(self, request: Any, client_address: Any) -> None:
         """See `Server.complete_request`."""

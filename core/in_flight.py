@@ -103,9 +103,8 @@ class InFlight:
         connection = Connection(request, client_address, part, thread)
         key = id(request)
         whole._connections[key] = part._connections[key] = connection
-        if whole._observers:
-            for observer in whole._observers:
-                observer.began(connection)
+        for observer in whole._observers:
+            observer.began(connection)
         return connection
 
     def take(self, request: Any, client_address: Any) -> Connection:
@@ -168,9 +167,8 @@ class InFlight:
             return None
         part = connection.part
         part._connections.pop(key, None)
-        if whole._observers:
-            for observer in whole._observers:
-                observer.ended(connection)
+        for observer in whole._observers:
+            observer.ended(connection)
         if whole._waiting:
             self.poke()
         return part

@@ -111,16 +111,19 @@ class Leader:
         """Note that, after so many seconds, no thread accepts: most often there is no backlog."""
         self.leads = False
         self._led += seconds
+        self._begin_trial()
+
+    def _begin_trial(self) -> None:
         self._accepted, self._seconds = 0, 0.0
 
     def _confirm(self) -> None:
-        self._accepted, self._seconds = 0, 0.0
+        self._begin_trial()
         self._span = min(2 * self._span, _LONGEST_SPAN)
         self._pause = _SHORTEST_PAUSE
 
     def _depose(self, pause: float) -> None:
         self.leads = False
         self._led = 0.0
-        self._accepted, self._seconds = 0, 0.0
+        self._begin_trial()
         self._span = _FIRST_SPAN
         self._next_attempt = time.monotonic() + pause

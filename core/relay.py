@@ -87,7 +87,7 @@ class Relay:
             self._in_a_row = 0
             return False
         # A strategy that handles it at once, in this thread, ends here again.
-        if self._until_attempt > 0 or me in self._threads or not _is_allowed(server, part):
+        if self._until_attempt > 0 or me in self._threads or not _is_allowed(server):
             return False
         self._threads.add(me)
         accepted = False
@@ -121,7 +121,7 @@ class Relay:
         span = self.leader.span() if part and generation.strategy.threads_accept else 0.0
         if not span:
             return False
-        if not _is_allowed(server, part):
+        if not _is_allowed(server):
             self.leader.put_off()
             return False
         room.wait(0.0)  # for a wake-up that came too late for the wait before
@@ -161,12 +161,11 @@ class Relay:
         return not self._threads - {threading.get_ident()}
 
 
-def _is_allowed(server: Any, part: InFlight) -> bool:
+def _is_allowed(server: Any) -> bool:
     state: State = server._serverstrategy
     generation = state.succession.current
     return (
-        generation.in_flight is part
-        and state.pid == os.getpid()  # a handler has forked, and its child has come back from it
+        state.pid == os.getpid()  # a handler has forked, and its child has come back from it
         and not state.admission.locked()  # somebody accepts already
         and not (state.succession.retired.generations or generation.watched)
         and not state.shortage.has_failed

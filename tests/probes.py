@@ -214,10 +214,13 @@ class Probe:
         self.tree += [child for child in found if child not in self.tree]
         return found
 
+    def pids(self) -> list[int]:
+        """Its own process identifier, and those of the processes below it."""
+        return [self.pid, *(child.pid for child in self.children())]
+
     def switches(self) -> int:
         """How often its processes and threads have gone to sleep, which they do once a wake-up."""
-        pids = [self.pid, *(child.pid for child in self.children())]
-        return sum(switches(pid) for pid in pids)
+        return sum(switches(pid) for pid in self.pids())
 
     def wait_until_idle(self) -> None:
         """Wait until all of it has slept through a few looks in a row."""
@@ -225,9 +228,8 @@ class Probe:
 
         def is_idle() -> bool:
             last[:] = [*last[1:], self.switches()]
-            pids = [self.pid, *(child.pid for child in self.children())]
             # On a busy machine one may have woken up, and wait for a processor.
-            return len(set(last)) == 1 and not any(is_awake(pid) for pid in pids)
+            return len(set(last)) == 1 and not any(map(is_awake, self.pids()))
 
         assert wait_until(is_idle)
 

@@ -13,20 +13,13 @@ from typing import Any
 import pytest
 
 import serverstrategy.leader
+from clock import Clock
 from probes import PATIENCE, wait_until
 from serverstrategy import StreamRequestHandler
 from serverstrategy.leader import Leader
 from serverstrategy.strategies import Threaded, ThreadPool
 from succeeding import serving
 from test_relay import Server, connect, is_full
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import pytest
 
+from clock import Clock
 from serverstrategy.strategies import _restarts
 from serverstrategy.strategies._restarts import CrashLoopError, Restarts
 
 YOUNG, OLD = 0.5, 1.5
 
 
-class Clock:
-    """What `time.monotonic` says: as late as the test makes it."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     moved = Clock()
-    monkeypatch.setattr(_restarts, "time", SimpleNamespace(monotonic=moved))
+    monkeypatch.setattr(_restarts, "time", moved)
     return moved
 
 
