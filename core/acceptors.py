@@ -76,7 +76,7 @@ class Acceptors:
 
     def go_on(self) -> bool:
         """Whether a thread is in `accept_until_stopped`, and has not heard the stop yet."""
-        for each in tuple(self._acceptors):  # noqa: SIM110 - a generator costs as much again
+        for each in tuple(self._acceptors):  # noqa: SIM110 - `any` takes three times as long
             if each.goes_on():
                 return True
         return False
